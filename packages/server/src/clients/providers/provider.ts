@@ -1,0 +1,72 @@
+import type { FinishReason, Parameters } from '@chat-service/shared/objects';
+
+export interface PromptMessage {
+  readonly role: 'system' | 'user' | 'assistant';
+  readonly content: string;
+}
+
+export interface ProviderTimeouts {
+  /** Milliseconds until the first token. */
+  readonly firstToken: number;
+  /** Milliseconds between two events after it. */
+  readonly idle: number;
+  /** Milliseconds for the whole answer. */
+  readonly total: number;
+}
+
+/** The model as its provider knows it. */
+export interface ProviderModel {
+  readonly providerModel: string;
+  readonly baseUrl?: string | undefined;
+  /** Name of the environment variable that holds the key, where it is not the provider's own. */
+  readonly apiKeyEnv?: string | undefined;
+  readonly timeouts: ProviderTimeouts;
+}
+
+export interface ProviderRequest {
+  readonly model: ProviderModel;
+  /** System message first, then turns that alternate and end with the user's. */
+  readonly messages: readonly PromptMessage[];
+  readonly parameters: Parameters;
+  /** Upper bound of the answer in tokens. */
+  readonly maxTokens: number;
+  /** The generation's id, for the provider's own logs and ours. */
+  readonly generationId: string;
+}
+
+export interface ProviderUsage {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cachedInputTokens: number;
+  readonly reasoningTokens: number;
+}
+
+/** `finish` comes exactly once, after the last text; `usage` may come before or after it, or never. */
+export type ProviderEvent =
+  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'usage'; readonly usage: ProviderUsage }
+  | { readonly type: 'finish'; readonly reason: Exclude<FinishReason, 'stopped'> };
+
+export type ProviderErrorCode = 'MODEL_ERROR' | 'MODEL_TIMEOUT' | 'MODEL_UNAVAILABLE';
+
+/** A provider failed. `message` and `cause` are for the log: no word of a provider reaches a client. */
+export class ProviderError extends Error {
+  override readonly name = 'ProviderError';
+  readonly code: ProviderErrorCode;
+
+  constructor(code: ProviderErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+export interface Provider {
+  /** Null when calls can be made, else the reason in words that an operator and a user may read. */
+  unavailableReason(model: ProviderModel): string | null;
+  /**
+   * Asks the model. Retries happen inside, before the first text only. Ends after `finish` (and `usage` where the
+   * provider tells it); a stream that ends without a finish reason throws.
+   * @throws ProviderError; the signal's reason when it aborts, upstream being cancelled in either case.
+   */
+  stream(request: ProviderRequest, signal: AbortSignal): AsyncIterable<ProviderEvent>;
+}

@@ -1,0 +1,53 @@
+import type { ErrorCode } from './errors.ts';
+import type { FinishReason, Message, Usage } from './objects.ts';
+
+/** Sent once the rows of a generation are committed, before its model is called. */
+export interface StartEvent {
+  type: 'start';
+  streamId: string;
+  sessionId: string;
+  /** The message that is answered; null when it has been deleted since. */
+  userMessage: Message | null;
+  title: string | null;
+  /** The model asked for. */
+  modelId: string;
+}
+
+/** Text that follows what was sent before. */
+export interface ChunkEvent {
+  type: 'chunk';
+  streamId: string;
+  text: string;
+}
+
+/** Last: the answer as stored. `message.content` is the answer, whatever chunks were seen. */
+export interface DoneEvent {
+  type: 'done';
+  streamId: string;
+  message: Message;
+  usage: Usage | null;
+  finishReason: FinishReason;
+}
+
+/** Last: the generation failed; `message` holds what was produced. */
+export interface ErrorEvent {
+  type: 'error';
+  streamId: string;
+  error: { code: ErrorCode; message: string; retryable: boolean };
+  message: Message;
+}
+
+/** The position asked for can no longer be served: drop what was seen, `message.content` is the text at this event's id. */
+export interface ResyncEvent {
+  type: 'resync';
+  streamId: string;
+  message: Message;
+}
+
+/** What a watcher of one generation receives. Clients ignore types they do not know. */
+export type GenerationEvent = StartEvent | ChunkEvent | DoneEvent | ErrorEvent | ResyncEvent;
+export type TerminalEvent = DoneEvent | ErrorEvent;
+
+export function isTerminalEvent(event: GenerationEvent): event is TerminalEvent {
+  return event.type === 'done' || event.type === 'error';
+}

@@ -1,0 +1,35 @@
+import { z } from 'zod';
+
+export const defaultPageLimit = 20;
+export const maxPageLimit = 100;
+
+const pageFields = {
+  /** From 1. Not together with `cursor`. */
+  page: z.int().min(1).optional(),
+  /** 1 to 100. @default 20 */
+  limit: z.int().min(1).max(maxPageLimit).optional(),
+  /** Opaque position from `pagination.nextCursor`; valid also when its row is gone. */
+  cursor: z.string().min(1).max(512).optional(),
+};
+
+/** The paging fields of a list with further fields of its own. */
+export function pagedInput<Shape extends z.ZodRawShape>(shape: Shape) {
+  return z
+    .strictObject({ ...pageFields, ...shape })
+    .refine((input) => !('page' in input && input.page !== undefined && 'cursor' in input && input.cursor !== undefined), {
+      path: ['cursor'],
+      message: 'page and cursor exclude one another',
+    });
+}
+
+export const paginationSchema = z.object({
+  /** The page asked for; null when a cursor was used. */
+  page: z.int().nullable(),
+  limit: z.int(),
+  total: z.int(),
+  totalPages: z.int(),
+  hasMore: z.boolean(),
+  nextCursor: z.string().nullable(),
+});
+/** Where a list stands: the contract's `Page`. */
+export type Pagination = z.infer<typeof paginationSchema>;
