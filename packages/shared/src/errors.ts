@@ -90,9 +90,32 @@ export interface WireErrorData extends ErrorIds {
   resetsAt?: string;
 }
 
+/**
+ * JSON-RPC numbers of tRPC's own codes, all of them: with any other type tRPC infers its default error shape instead of
+ * `WireError`. Clients read `data.code`.
+ */
+export type RpcErrorNumber =
+  | -32700
+  | -32600
+  | -32603
+  | -32001
+  | -32002
+  | -32003
+  | -32004
+  | -32005
+  | -32008
+  | -32009
+  | -32012
+  | -32013
+  | -32015
+  | -32022
+  | -32028
+  | -32029
+  | -32099;
+
 /** The error shape of the tRPC door. */
 export interface WireError {
-  code: number;
+  code: RpcErrorNumber;
   message: string;
   data: WireErrorData;
 }

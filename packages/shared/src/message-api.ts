@@ -59,9 +59,7 @@ export const finalizeMessageInput = z.strictObject({
   sessionId: idSchema,
   /** @default the latest generation */
   streamId: idSchema.optional(),
-  completeResponse: z
-    .string()
-    .refine(isStorableText, { message: 'must not contain U+0000 or lone surrogates' }),
+  completeResponse: z.string().refine(isStorableText, { message: 'must not contain U+0000 or lone surrogates' }),
   tokensUsed: z.int().min(0).optional(),
 });
 export type FinalizeMessageInput = z.infer<typeof finalizeMessageInput>;

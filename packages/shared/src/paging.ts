@@ -16,10 +16,13 @@ const pageFields = {
 export function pagedInput<Shape extends z.ZodRawShape>(shape: Shape) {
   return z
     .strictObject({ ...pageFields, ...shape })
-    .refine((input) => !('page' in input && input.page !== undefined && 'cursor' in input && input.cursor !== undefined), {
-      path: ['cursor'],
-      message: 'page and cursor exclude one another',
-    });
+    .refine(
+      (input) => !('page' in input && input.page !== undefined && 'cursor' in input && input.cursor !== undefined),
+      {
+        path: ['cursor'],
+        message: 'page and cursor exclude one another',
+      },
+    );
 }
 
 export const paginationSchema = z.object({

@@ -1,5 +1,6 @@
 import type { Principal } from '../clients/auth/principal.ts';
 import type { ServiceError } from '../platform/service-error.ts';
+import type { Outbound } from './pacing.ts';
 
 /** Who asks. A failed authentication is carried here and thrown, typed, by the procedure: a context that throws makes clients reconnect for ever. */
 export type Authentication =
@@ -10,4 +11,10 @@ export type Authentication =
 export interface RequestContext {
   readonly requestId: string;
   readonly authentication: Authentication;
+  /** Where the request came from; behind a trusted proxy, what that proxy says. Absent where no network is involved. */
+  readonly clientAddress?: string;
+  /** The way back to the client where the transport does not pace by itself: results wait for room there. */
+  readonly outbound?: Outbound;
+  /** Headers to send with the answer; absent where an answer has none (WebSocket). Late ones of a streamed answer are lost. */
+  readonly responseHeaders?: Headers;
 }

@@ -1,23 +1,25 @@
-import { TRPCError } from '@trpc/server';
-import { errorTable } from '@chat-service/shared/errors';
-import { ServiceError } from '../platform/service-error.ts';
+import { isAsyncIterable, paced } from './pacing.ts';
 import { trpc } from './trpc.ts';
 
-/** Gives every error its owner while it passes: what is typed keeps its code, the rest stays a bug. */
-const typedErrors = trpc.middleware(async ({ next }) => {
+/** Lets a result out only when the client has taken what was sent before; only connections that say so are paced here. */
+const pacedResults = trpc.middleware(async ({ ctx, type, signal, next }) => {
   const result = await next();
-  if (!result.ok && result.error.cause instanceof ServiceError) {
-    const { cause } = result.error;
-    throw new TRPCError({ code: errorTable[cause.code].trpc, cause });
+  const { outbound } = ctx;
+  if (outbound === undefined || !result.ok) return result;
+  if (type !== 'subscription') {
+    await outbound.ready(signal);
+    return result;
   }
-  return result;
+  return isAsyncIterable(result.data) ? { ...result, data: paced(result.data, outbound, signal) } : result;
 });
 
+const procedure = trpc.procedure.use(pacedResults);
+
 /** For what needs no token: health and nothing else. */
-export const publicProcedure = trpc.procedure.use(typedErrors);
+export const publicProcedure = procedure.meta({ summary: 'Needs no token.', access: 'public' });
 
 /** Needs a valid token of any role. `ctx.principal` is who it speaks for. */
-export const userProcedure = publicProcedure.use(({ ctx, next }) => {
+export const userProcedure = procedure.use(({ ctx, next }) => {
   const { authentication } = ctx;
   if (authentication.status === 'refused') throw authentication.error;
   return next({ ctx: { principal: authentication.principal } });

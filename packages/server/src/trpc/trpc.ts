@@ -1,18 +1,29 @@
 import { initTRPC } from '@trpc/server';
 import superjson from 'superjson';
 import type { RequestContext } from './context.ts';
-import { toWireError } from './error-mapping.ts';
+import { formatError } from './error-mapping.ts';
+import { deserializeInput } from './input-transformer.ts';
 
 /** Declared on each procedure. */
 export interface ProcedureMeta {
   readonly summary: string;
+  /** Set by `publicProcedure`: answers also without a token. */
+  readonly access?: 'public';
 }
+
+/** Proxies drop a connection that is silent for half a minute or more. */
+const pingMs = 15_000;
 
 export const trpc = initTRPC
   .context<RequestContext>()
   .meta<ProcedureMeta>()
   .create({
-    transformer: superjson,
+    transformer: {
+      input: { serialize: (value: unknown) => superjson.serialize(value), deserialize: deserializeInput },
+      output: superjson,
+    },
     isDev: false,
-    errorFormatter: toWireError,
+    errorFormatter: formatError,
+    sse: { ping: { enabled: true, intervalMs: pingMs }, client: { reconnectAfterInactivityMs: 3 * pingMs } },
+    jsonl: { pingMs },
   });

@@ -6,7 +6,7 @@ export interface PromptMessage {
 }
 
 export interface ProviderTimeouts {
-  /** Milliseconds until the first token. */
+  /** Milliseconds until the first token, retries included. */
   readonly firstToken: number;
   /** Milliseconds between two events after it. */
   readonly idle: number;
@@ -27,6 +27,7 @@ export interface ProviderRequest {
   readonly model: ProviderModel;
   /** System message first, then turns that alternate and end with the user's. */
   readonly messages: readonly PromptMessage[];
+  /** How to write; `maxTokens` beside it bounds the answer, not the one in here. */
   readonly parameters: Parameters;
   /** Upper bound of the answer in tokens. */
   readonly maxTokens: number;
@@ -37,11 +38,16 @@ export interface ProviderRequest {
 export interface ProviderUsage {
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** Part of `inputTokens`. */
   readonly cachedInputTokens: number;
+  /** Part of `outputTokens`. */
   readonly reasoningTokens: number;
 }
 
-/** `finish` comes exactly once, after the last text; `usage` may come before or after it, or never. */
+/**
+ * `text` is never empty and always storable: no U+0000, no lone surrogate, no surrogate pair torn between two events.
+ * `finish` comes exactly once, after the last text; `usage` comes at most once, before or after it.
+ */
 export type ProviderEvent =
   | { readonly type: 'text'; readonly text: string }
   | { readonly type: 'usage'; readonly usage: ProviderUsage }
@@ -51,7 +57,7 @@ export type ProviderErrorCode = 'MODEL_ERROR' | 'MODEL_TIMEOUT' | 'MODEL_UNAVAIL
 
 /** A provider failed. `message` and `cause` are for the log: no word of a provider reaches a client. */
 export class ProviderError extends Error {
-  override readonly name = 'ProviderError';
+  override readonly name: string = 'ProviderError';
   readonly code: ProviderErrorCode;
 
   constructor(code: ProviderErrorCode, message: string, options?: ErrorOptions) {
@@ -64,9 +70,10 @@ export interface Provider {
   /** Null when calls can be made, else the reason in words that an operator and a user may read. */
   unavailableReason(model: ProviderModel): string | null;
   /**
-   * Asks the model. Retries happen inside, before the first text only. Ends after `finish` (and `usage` where the
-   * provider tells it); a stream that ends without a finish reason throws.
-   * @throws ProviderError; the signal's reason when it aborts, upstream being cancelled in either case.
+   * Asks the model. Retries happen inside, before the first token only. Ends after `finish` (and `usage` where the
+   * provider tells it); a stream that ends without a finish reason throws. Upstream is cancelled when the consumer
+   * leaves the loop, and at once when the signal aborts, also while the consumer is not reading.
+   * @throws ProviderError; the signal's reason when it aborts.
    */
   stream(request: ProviderRequest, signal: AbortSignal): AsyncIterable<ProviderEvent>;
 }

@@ -1,0 +1,81 @@
+import { type ChatError, ConnectionError, RateLimitError, TimeoutError } from '../errors.ts';
+import { toChatError } from '../read-error.ts';
+import { sleep, type RetryDelay } from './back-off.ts';
+
+export interface RequestOptions {
+  /** Ends the waiting, with the signal's reason. What was asked for may happen all the same: the server owns it. */
+  signal?: AbortSignal;
+  /** For the whole call with its repeats, in milliseconds. @default the client's `timeoutMs` */
+  timeoutMs?: number;
+  /** @default the client's `maxRetries` */
+  maxRetries?: number;
+}
+
+export interface CallDefaults {
+  readonly timeoutMs: number;
+  readonly maxRetries: number;
+  readonly retryDelayMs: RetryDelay;
+}
+
+/** A server that asks for a longer pause is not waited for: the caller gets the error with its `retryAfter`. */
+const maxRetryAfterSeconds = 30;
+const passingCodes = new Set(['SHUTTING_DOWN', 'UNAVAILABLE', 'AUTH_UNAVAILABLE']);
+
+/**
+ * Whether the same request may be sent again by itself. A rate limit is told before anything is done; after a lost
+ * connection or a 503 the first attempt may have been carried out, so only repeatable requests go again.
+ */
+export function mayRepeat(error: ChatError, repeatable: boolean): boolean {
+  if (error.retryAfter !== null && error.retryAfter > maxRetryAfterSeconds) return false;
+  if (error instanceof RateLimitError) return error.code === 'RATE_LIMITED';
+  return repeatable && (error instanceof ConnectionError || passingCodes.has(error.code));
+}
+
+/** Milliseconds to wait after `error`: what the server asks for, at least the back-off. */
+export function delayAfter(error: ChatError, attempt: number, retryDelayMs: RetryDelay): number {
+  return Math.max((error.retryAfter ?? 0) * 1000, retryDelayMs(attempt));
+}
+
+/**
+ * Carries out one call with its time-out, its signal and its repeats.
+ *
+ * @throws {ChatError} what went wrong, or the signal's reason
+ */
+export async function call<Output>(
+  attempt: (signal: AbortSignal) => Promise<Output>,
+  { repeatable, options = {}, defaults }: { repeatable: boolean; options?: RequestOptions; defaults: CallDefaults },
+): Promise<Output> {
+  const timeoutMs = options.timeoutMs ?? defaults.timeoutMs;
+  const maxRetries = options.maxRetries ?? defaults.maxRetries;
+  const deadline = AbortSignal.timeout(timeoutMs);
+  const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
+  for (let repeats = 0; ; repeats += 1) {
+    try {
+      return await settledOrAborted(attempt, signal);
+    } catch (cause) {
+      options.signal?.throwIfAborted();
+      if (deadline.aborted) throw new TimeoutError(timeoutMs);
+      const error = toChatError(cause);
+      if (repeats >= maxRetries || !mayRepeat(error, repeatable)) throw error;
+      await sleep(delayAfter(error, repeats, defaults.retryDelayMs), signal).catch((reason: unknown) => {
+        options.signal?.throwIfAborted();
+        throw deadline.aborted ? new TimeoutError(timeoutMs) : reason;
+      });
+    }
+  }
+}
+
+/** A batch is aborted only when all its calls are, so a call that is to end must not wait for it. */
+function settledOrAborted<Output>(
+  attempt: (signal: AbortSignal) => Promise<Output>,
+  signal: AbortSignal,
+): Promise<Output> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const stop = () => reject(new Error('aborted'));
+    signal.addEventListener('abort', stop, { once: true });
+    attempt(signal)
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', stop));
+  });
+}

@@ -1,0 +1,146 @@
+import { randomUUID } from 'node:crypto';
+import { initTRPC, tracked, TRPCError } from '@trpc/server';
+import { errorTable, isErrorCode, type WireError } from '@chat-service/shared/errors';
+import {
+  followMessageInput,
+  sendMessageInput,
+  stopMessageInput,
+  streamMessageInput,
+} from '@chat-service/shared/message-api';
+import {
+  createSessionInput,
+  deleteSessionInput,
+  listSessionsInput,
+  updateSessionInput,
+} from '@chat-service/shared/session-api';
+import type { Session } from '@chat-service/shared/objects';
+import superjson from 'superjson';
+import { sessionId, toyMessage, type ToyGenerations } from './toy-generations.ts';
+import type { ToyServer } from './toy-server.ts';
+
+export interface ToyContext {
+  door: 'http' | 'ws';
+  token: string;
+}
+
+interface Toy extends Pick<ToyServer, 'calls' | 'refusals'> {
+  generations: ToyGenerations;
+  isTaken(token: string): boolean;
+}
+
+class Refusal extends Error {
+  readonly data: { code: string; status: number; retryAfter?: number; streamId?: string };
+  constructor(data: Refusal['data']) {
+    super(data.code);
+    this.data = data;
+  }
+}
+
+export const listedSessions = 7;
+
+export function createToyRouter({ generations, calls, refusals, isTaken }: Toy) {
+  const t = initTRPC.context<ToyContext>().create({
+    transformer: superjson,
+    isDev: false,
+    errorFormatter({ error, shape }): WireError {
+      const data = error.cause instanceof Refusal ? error.cause.data : { code: error.code, status: 400 };
+      const { code, status, ...ids } = data;
+      // A code that this version does not know must reach the client as it is.
+      return {
+        ...shape,
+        message: `toy ${code}`,
+        data: { code: code as 'INTERNAL', httpStatus: status, requestId: 'r-1', ...ids },
+      };
+    },
+  });
+  const sessions = new Map<string, string>();
+  const procedure = t.procedure.use(async ({ ctx, path, getRawInput, next }) => {
+    calls.push({ call: `${ctx.door} ${path}`, token: ctx.token, input: await getRawInput() });
+    const refusal = refusals.get(path)?.shift();
+    const data = isTaken(ctx.token) ? refusal : { code: 'UNAUTHORIZED', status: 401 };
+    if (data === undefined) return next();
+    const known = isErrorCode(data.code) ? errorTable[data.code].trpc : 'CONFLICT';
+    throw new TRPCError({ code: known, cause: new Refusal(data) });
+  });
+  const notFound = () => new TRPCError({ code: 'NOT_FOUND', cause: new Refusal({ code: 'NOT_FOUND', status: 404 }) });
+  const empty = { page: 1, limit: 2, total: listedSessions, totalPages: 4, hasMore: false, nextCursor: null };
+
+  return t.router({
+    session: t.router({
+      create: procedure.input(createSessionInput).mutation(({ input }) => {
+        const key = input.idempotencyKey ?? randomUUID();
+        const id = sessions.get(key) ?? randomUUID();
+        sessions.set(key, id);
+        return { sessionId: id, session: toySession(id) };
+      }),
+      update: procedure.input(updateSessionInput).mutation(({ input }) => ({ session: toySession(input.sessionId) })),
+      list: procedure.input(listSessionsInput).query(({ input }) => {
+        const from = input.cursor === undefined ? 0 : Number(input.cursor);
+        const limit = input.limit ?? 2;
+        const ids = Array.from({ length: listedSessions }, (_, index) => `s${index}`).slice(from, from + limit);
+        const nextCursor = from + limit < listedSessions ? String(from + limit) : null;
+        return {
+          sessions: ids.map(toySession),
+          pagination: { ...empty, limit, hasMore: nextCursor !== null, nextCursor },
+        };
+      }),
+      delete: procedure.input(deleteSessionInput).mutation(({ input }) => {
+        for (const [key, id] of sessions) {
+          if (id !== input.sessionId) continue;
+          sessions.delete(key);
+          return {};
+        }
+        throw notFound();
+      }),
+    }),
+    message: t.router({
+      send: procedure.input(sendMessageInput).mutation(({ input }) => {
+        const generation = generations.start(input.idempotencyKey ?? randomUUID(), input.message);
+        const message = toyMessage(generation.streamId, 'answer', 'complete');
+        return { userMessage: null, message, usage: null };
+      }),
+      stream: procedure.input(streamMessageInput).subscription(async function* ({ input, signal }) {
+        // With an id it only follows; the toy finds the generation by the key all the same.
+        const generation = generations.start(input.idempotencyKey, input.message);
+        for await (const { id, event } of generation.read(input.lastEventId ?? null, signal)) yield tracked(id, event);
+      }),
+      follow: procedure.input(followMessageInput).subscription(async function* ({ input, signal }) {
+        const generation = generations.find(input.streamId);
+        if (generation === undefined) {
+          if (input.streamId !== undefined) throw notFound();
+          return;
+        }
+        for await (const { id, event } of generation.read(input.lastEventId ?? null, signal)) yield tracked(id, event);
+      }),
+      stop: procedure.input(stopMessageInput).mutation(({ input }) => {
+        const generation = generations.find(input.streamId);
+        if (generation === undefined) throw notFound();
+        return { message: generation.stop() };
+      }),
+    }),
+    system: t.router({ version: procedure.query(() => ({ version: '0', commit: null, apiVersion: 1 as const })) }),
+  });
+}
+
+function toySession(id: string): Session {
+  return {
+    id,
+    userId: 'u',
+    title: null,
+    modelId: 'demo',
+    source: 'api',
+    systemPrompt: null,
+    parameters: {},
+    metadata: {},
+    status: 'idle',
+    activeStreamId: null,
+    messageCount: 0,
+    lastMessageAt: null,
+    temporary: false,
+    observers: null,
+    createdAt: '2026-01-01T00:00:00.000Z',
+    updatedAt: '2026-01-01T00:00:00.000Z',
+  };
+}
+
+export { sessionId };

@@ -1,0 +1,19 @@
+import type { createMessageRouter } from './features/messages/message-router.ts';
+import type { createModelRouter } from './features/models/model-router.ts';
+import type { createSessionRouter } from './features/sessions/session-router.ts';
+import type { createSystemRouter } from './features/system/system-router.ts';
+import { trpc } from './trpc/trpc.ts';
+
+export interface FeatureRouters {
+  readonly session: ReturnType<typeof createSessionRouter>;
+  readonly message: ReturnType<typeof createMessageRouter>;
+  readonly model: ReturnType<typeof createModelRouter>;
+  readonly system: ReturnType<typeof createSystemRouter>;
+}
+
+/** Every procedure of the service, under the names that all doors use. */
+export function createAppRouter({ session, message, model, system }: FeatureRouters) {
+  return trpc.router({ session, message, model, system });
+}
+
+export type AppRouter = ReturnType<typeof createAppRouter>;

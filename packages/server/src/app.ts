@@ -1,0 +1,199 @@
+import { createAppRouter } from './app-router.ts';
+import type { Authenticate } from './clients/auth/principal.ts';
+import { createAuthenticate } from './clients/auth/verify-token.ts';
+import { createDemoProvider } from './clients/providers/demo/demo-provider.ts';
+import { createOpenAiProvider } from './clients/providers/openai/openai-provider.ts';
+import type { Config } from './config/config.ts';
+import { parseDatabaseUrl } from './db/database-url.ts';
+import { openDatabase, type Database } from './db/database.ts';
+import { migrate } from './db/migrate.ts';
+import { acquireProcessLock } from './db/sqlite/process-lock.ts';
+import { createRecordUser } from './features/accounts/record-user.ts';
+import { createGenerations, type Generations } from './features/generations/generations.ts';
+import { createMemoryLog } from './features/generations/memory-log.ts';
+import { noProbe, type Probe } from './features/generations/probe.ts';
+import { createIdempotencyKeys } from './features/idempotency/idempotency-keys.ts';
+import { loadServiceKey } from './features/idempotency/service-key.ts';
+import { createMessageOperations } from './features/messages/message-operations.ts';
+import { createMessageRouter } from './features/messages/message-router.ts';
+import { createListModels } from './features/models/list-models.ts';
+import { createModelRouter } from './features/models/model-router.ts';
+import { createModels, type Models } from './features/models/models.ts';
+import { createStreamCompletion } from './features/models/stream-completion.ts';
+import { createSessionOperations } from './features/sessions/session-operations.ts';
+import { createSessionRouter } from './features/sessions/session-router.ts';
+import { createCheckHealth } from './features/system/check-health.ts';
+import { createSystemRouter } from './features/system/system-router.ts';
+import { createVersion, readPackageVersion } from './features/system/version.ts';
+import { systemClock, type Clock } from './platform/clock.ts';
+import { newUuid, type NewId } from './platform/ids.ts';
+import type { Logger } from './platform/logger.ts';
+import { createScheduler } from './platform/scheduler.ts';
+import { createHttpServer, type TransportStats } from './transports/http-server.ts';
+
+/** What a caller may put in the place of the service's own parts. */
+export interface AppOverrides {
+  readonly logger: Logger;
+  /** @default the system's */
+  readonly clock?: Clock;
+  readonly newId?: NewId;
+  readonly fetch?: typeof globalThis.fetch;
+  /** Told the moments of each generation's life. */
+  readonly probe?: Probe;
+}
+
+/** The service, ready to listen. Disposing closes everything at once; `drain` first to let running answers end. */
+export interface App extends AsyncDisposable {
+  listen(): Promise<{ readonly url: string }>;
+  /** Lets running answers end within the grace, interrupts the rest; `clean` when every end is stored. */
+  drain(): Promise<{ readonly clean: boolean }>;
+  transportStats(): TransportStats;
+}
+
+/** Between two looks for deletions that were left half done. */
+const sweepMs = 60_000;
+/** What streams get to send their terminal event once all generations have ended. */
+const lastEventsMs = 500;
+
+/**
+ * Opens everything that the configuration names and puts the service together.
+ * @throws Error in words that say what is wrong with the database
+ */
+export async function createApp(config: Config, overrides: AppOverrides): Promise<App> {
+  const { logger, clock = systemClock, newId = newUuid, probe = noProbe } = overrides;
+  await using opened = new AsyncDisposableStack();
+  const location = parseDatabaseUrl(config.database.url);
+  if (location.kind === 'sqlite') {
+    const waitMilliseconds = config.shutdownGraceMs;
+    opened.use(await acquireProcessLock(location.file, { waitMilliseconds, clock }));
+  }
+  await migrate(config.database.url, { logger });
+  const database = opened.use(await openDatabase(config.database.url, { logger }));
+
+  const secret = await loadServiceKey(database, 'idempotency', new Date(clock.now()));
+  const keys = createIdempotencyKeys(database, secret);
+  const models = createModels({ catalogue: config.models.catalogue, providers: createProviders(config, overrides) });
+  const defaultModelId = config.models.catalogue.default;
+  const log = createMemoryLog({ clock, bufferMilliseconds: config.generations.streamBufferMs });
+  const generations = createGenerations({
+    database,
+    log,
+    keys,
+    models,
+    defaultModelId,
+    streamCompletion: createStreamCompletion(models),
+    clock,
+    logger,
+    newId,
+    probe,
+    leaseMilliseconds: config.generations.leaseMs,
+    bufferMilliseconds: config.generations.streamBufferMs,
+    maxConcurrentGenerations: config.generations.maxConcurrent,
+  });
+  opened.defer(() => generations.stop());
+  // Nobody else can have this file open: what is live in it belonged to a process that is gone.
+  if (location.kind === 'sqlite') await generations.recoverExpired.atStartAlone();
+
+  const messages = createMessageOperations({ database, clock, generations });
+  const sessions = createSessionOperations({
+    database,
+    keys,
+    log,
+    clock,
+    newId,
+    logger,
+    generations,
+    readNewestMessages: messages.readNewestMessages,
+    defaultModelId,
+    isKnownModel: (modelId) => models.catalogue.get(modelId) !== undefined,
+  });
+  const scheduler = opened.use(createScheduler({ clock, logger }));
+  const { recoverExpired, owner } = generations;
+  const recoverEveryMs = config.generations.leaseMs / 3;
+  scheduler.every({ name: 'recover-generations', everyMs: recoverEveryMs, run: () => recoverExpired.periodically() });
+  scheduler.every({ name: 'sweep-tombstones', everyMs: sweepMs, run: () => sessions.sweepTombstones() });
+
+  const version = createVersion({ version: readPackageVersion(), commit: config.commit });
+  const checkHealth = createCheckHealth({
+    checks: healthChecks(database, models),
+    isShuttingDown: () => owner.isDraining,
+    version: version.version,
+    clock,
+  });
+  const router = createAppRouter({
+    session: createSessionRouter(sessions),
+    message: createMessageRouter(messages),
+    model: createModelRouter({ listModels: createListModels(models) }),
+    system: createSystemRouter({ checkHealth, version }),
+  });
+  const server = opened.use(
+    createHttpServer({
+      ...config.http,
+      router,
+      authenticate: createAuthentication(config, overrides, database),
+      logger,
+      clock,
+      health: checkHealth,
+      version: version.version,
+    }),
+  );
+  const resources = opened.move();
+
+  return {
+    async listen() {
+      await recoverExpired.periodically();
+      return server.listen();
+    },
+    drain: () => drain(generations, server, config.shutdownGraceMs),
+    transportStats: () => server.stats(),
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
+
+async function drain(
+  { owner }: Generations,
+  server: ReturnType<typeof createHttpServer>,
+  graceMs: number,
+): Promise<{ clean: boolean }> {
+  owner.beginDraining();
+  server.beginDrain();
+  const clean = await owner.drain(graceMs);
+  await server.drain({ milliseconds: lastEventsMs });
+  return { clean };
+}
+
+function createProviders({ models }: Config, { logger, clock = systemClock, fetch }: AppOverrides) {
+  const { demo, openai, apiKeys } = models;
+  return {
+    ...(demo && { demo: createDemoProvider({ clock }) }),
+    openai: createOpenAiProvider({ ...openai, lookUp: (name) => apiKeys.get(name), clock, logger, fetch }),
+  };
+}
+
+/** A token counts once its user has a row: everything that a user owns refers to it. */
+function createAuthentication(
+  { auth }: Config,
+  { logger, clock = systemClock, fetch }: AppOverrides,
+  database: Database,
+): Authenticate {
+  const verify = createAuthenticate(auth, { clock, logger, ...(fetch !== undefined && { fetch }) });
+  const recordUser = createRecordUser({ database, clock });
+  return async (token) => {
+    const principal = await verify(token);
+    await recordUser(principal);
+    return principal;
+  };
+}
+
+function healthChecks(database: Database, models: Models) {
+  return {
+    database: async () => {
+      await database.ping();
+      return 'ok' as const;
+    },
+    models: () => {
+      const reason = models.unavailableReason(models.catalogue.default);
+      return Promise.resolve(reason === null ? ('ok' as const) : ('degraded' as const));
+    },
+  };
+}

@@ -1,0 +1,68 @@
+import { pino } from 'pino';
+import type { LoadedConfig } from '../config/config.ts';
+import { readPackageVersion } from '../features/system/version.ts';
+import { systemClock } from '../platform/clock.ts';
+import { createLogger } from '../platform/logger.ts';
+import { resolveAuth } from './auth-secret.ts';
+import { banner, hasChatScript } from './banner.ts';
+import { complain, loadProcessConfiguration } from './configuration.ts';
+import { mintToken } from './mint-token.ts';
+import { runUntilStopped } from './run-until-stopped.ts';
+
+/** Log lines that a reader who has stopped reading may leave waiting; what comes beyond is dropped, not memory. */
+const maxWaitingLogBytes = 8 * 1024 * 1024;
+const developmentTokenSeconds = 12 * 3600;
+
+/** Serves until a signal, and ends the process. */
+export async function serve(): Promise<void> {
+  const loaded = loadProcessConfiguration();
+  if (loaded === null) {
+    process.exitCode = 1;
+    return;
+  }
+  const { config, warnings } = loaded;
+  const destination = pino.destination({
+    dest: config.environment === 'production' ? 1 : 2,
+    sync: false,
+    maxLength: maxWaitingLogBytes,
+  });
+  const logger = createLogger({ level: config.logging.level, destination });
+  for (const warning of warnings) logger.warn(warning);
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+    process.on(event, (error: unknown) => {
+      logger.fatal({ err: error }, event);
+      process.exit(1);
+    });
+  }
+  // While the start waits for a lock, or the end for a promise, nothing else may be there to keep the process.
+  setInterval(() => {}, 60_000);
+
+  const exitCode = await runUntilStopped({
+    start: async () => {
+      // Loaded here, so that a bad configuration is told at once and in words whatever else may not load.
+      const { createApp } = await import('../app.ts');
+      return createApp({ ...config, auth: await resolveAuth(config.auth) }, { logger });
+    },
+    onListening: async (url) => {
+      if (config.environment !== 'production') process.stdout.write(await developmentBanner(config, url));
+    },
+    onFailedStart: (error) => complain(`could not start: ${error instanceof Error ? error.message : String(error)}`),
+    signals: process,
+    graceMs: config.shutdownGraceMs,
+    clock: systemClock,
+    logger,
+  });
+  process.exit(exitCode);
+}
+
+async function developmentBanner({ auth }: LoadedConfig, url: string): Promise<string> {
+  const version = readPackageVersion();
+  const npmScripts = hasChatScript(process.cwd());
+  // Where somebody configured a secret, its tokens are theirs to hand out.
+  if (auth.kind !== 'generated') return banner({ version, url, token: null, npmScripts });
+  const resolved = await resolveAuth(auth);
+  if (resolved.kind !== 'secret') return banner({ version, url, token: null, npmScripts });
+  const now = Math.floor(systemClock.now() / 1000);
+  const token = await mintToken(resolved, { sub: 'dev', username: 'dev' }, { now, expiresIn: developmentTokenSeconds });
+  return banner({ version, url, token, npmScripts });
+}

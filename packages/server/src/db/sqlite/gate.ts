@@ -1,0 +1,110 @@
+import type { Database as Connection, Statement } from 'better-sqlite3';
+import { LRUCache } from 'lru-cache';
+import { TransactionScope, type TransactionScopes } from '../transaction-scope.ts';
+
+/** How Drizzle wants the rows: none, all, or the first. */
+export type Method = 'run' | 'all' | 'values' | 'get';
+
+/** Rows are arrays of column values. */
+export type Execute = (sql: string, parameters: unknown[], method: Method) => { rows: unknown[] };
+
+/** Enough for every statement of the service; those of varying length (`in (?, ?, …)`) push each other out. */
+const maxPreparedStatements = 500;
+
+/** The connection was closed; nothing can be asked of it any more. */
+export class DatabaseClosedError extends Error {
+  override readonly name = 'DatabaseClosedError';
+}
+
+/**
+ * The one way to a SQLite connection. There is a single connection and no driver below knows who asks, so a statement
+ * that arrived between BEGIN and COMMIT of somebody else would become part of that transaction. Therefore everything
+ * stands in one queue: a lone statement is one turn, a transaction is one turn from BEGIN to COMMIT.
+ */
+export class SqliteGate {
+  readonly #connection: Connection;
+  readonly #scopes: TransactionScopes;
+  readonly #statements = new LRUCache<string, Statement<unknown[], unknown>>({ max: maxPreparedStatements });
+  #lastTurn: Promise<unknown> = Promise.resolve();
+  #closed = false;
+
+  constructor(connection: Connection, scopes: TransactionScopes) {
+    this.#connection = connection;
+    this.#scopes = scopes;
+  }
+
+  /** Runs a lone statement when its turn comes. */
+  async execute(sql: string, parameters: unknown[], method: Method): Promise<{ rows: unknown[] }> {
+    this.#scopes.assertOutside('a lone statement was started');
+    return this.#turn(() => this.#executeNow(sql, parameters, method));
+  }
+
+  /** Runs `work` between BEGIN IMMEDIATE and COMMIT when its turn comes. */
+  async transaction<Result>(work: (execute: Execute) => Promise<Result>): Promise<Result> {
+    this.#scopes.assertOutside('a transaction was started');
+    return this.#turn(async () => {
+      // IMMEDIATE takes the write lock now; a later upgrade could fail with SQLITE_BUSY in the middle.
+      this.#connection.exec('begin immediate');
+      try {
+        const scope = new TransactionScope();
+        const result = await this.#scopes.run(scope, () => work(this.#executeIn(scope)));
+        scope.throwFailure();
+        this.#connection.exec('commit');
+        return result;
+      } catch (error) {
+        // Some errors (disk full) have rolled back already.
+        if (this.#connection.inTransaction) this.#connection.exec('rollback');
+        throw error;
+      }
+    });
+  }
+
+  /** Lets everything that stands in the queue end, then closes the connection. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    const lastTurn = this.#lastTurn;
+    this.#closed = true;
+    await lastTurn;
+    this.#statements.clear();
+    this.#connection.close();
+  }
+
+  #turn<Result>(work: () => Result | Promise<Result>): Promise<Result> {
+    if (this.#closed) throw new DatabaseClosedError('the database is closed');
+    const turn = this.#lastTurn.then(work);
+    this.#lastTurn = turn.catch(() => {});
+    return turn;
+  }
+
+  #executeIn(scope: TransactionScope): Execute {
+    return (sql, parameters, method) => {
+      scope.assertUsable();
+      try {
+        return this.#executeNow(sql, parameters, method);
+      } catch (error) {
+        scope.fail(error);
+        throw error;
+      }
+    };
+  }
+
+  #executeNow(sql: string, parameters: unknown[], method: Method): { rows: unknown[] } {
+    const statement = this.#prepare(sql);
+    if (!statement.reader) {
+      statement.run(...parameters);
+      return { rows: [] };
+    }
+    statement.raw(true);
+    // Drizzle's proxy takes the row itself for `get`, whatever its type says.
+    if (method === 'get') return { rows: statement.get(...parameters) as unknown[] };
+    return { rows: statement.all(...parameters) };
+  }
+
+  #prepare(sql: string): Statement<unknown[], unknown> {
+    const known = this.#statements.get(sql);
+    if (known !== undefined) return known;
+    const statement = this.#connection.prepare<unknown[], unknown>(sql);
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+}

@@ -1,0 +1,124 @@
+import type { StartEvent } from '@chat-service/shared/events';
+import type { Parameters } from '@chat-service/shared/objects';
+import type { PromptMessage } from '../../clients/providers/provider.ts';
+import type { GenerationPrices } from '../../db/column-types.ts';
+import type { Database } from '../../db/database.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { NewId } from '../../platform/ids.ts';
+import { ServiceError } from '../../platform/service-error.ts';
+import { automaticTitle } from './automatic-title.ts';
+import type { Claim } from './claim-generation.ts';
+import type { FencedGeneration, GenerationsStore } from './generations-store.ts';
+import { toMessage } from './message-row.ts';
+import type { MessageStore } from './message-store.ts';
+import type { Position } from './position.ts';
+import type { Probe } from './probe.ts';
+
+/** What is asked of the model, decided before admission and not changed by anything after it. */
+export interface PreparedPrompt {
+  readonly messages: readonly PromptMessage[];
+  readonly parameters: Parameters;
+  readonly promptTokens: number;
+  readonly maxTokens: number;
+  readonly prices: GenerationPrices;
+  /** The message that is answered where the request brings none of its own. */
+  readonly answeredMessageId: string | null;
+}
+
+/** A generation that exists: its rows are committed, its model is not called yet. */
+export interface AdmittedGeneration extends FencedGeneration {
+  readonly sessionId: string;
+  readonly userId: string;
+  readonly modelId: string;
+  readonly prompt: PreparedPrompt;
+  readonly start: StartEvent;
+  readonly position: Position;
+  /** The newest position of the session's log before it. */
+  readonly previous: Position;
+  /** When the lease was last known to be held, by this process's clock. */
+  readonly confirmedAt: number;
+}
+
+export interface AdmitDependencies {
+  readonly database: Database;
+  readonly store: GenerationsStore;
+  readonly messages: MessageStore;
+  readonly clock: Clock;
+  readonly newId: NewId;
+  readonly probe: Probe;
+  readonly leaseMilliseconds: number;
+}
+
+export type AdmitGeneration = (
+  claim: Claim,
+  message: string | undefined,
+  prompt: PreparedPrompt,
+) => Promise<AdmittedGeneration>;
+
+/**
+ * Turns a claim into a running generation: both messages, counters and the generation's row in one transaction.
+ * @throws ServiceError `CONFLICT` when it was stopped before, `NOT_FOUND` when the session was deleted, `INTERRUPTED`
+ * when the claim was lost
+ */
+export function createAdmitGeneration(deps: AdmitDependencies): AdmitGeneration {
+  const { database, store, messages, clock, newId, probe } = deps;
+
+  return async function admitGeneration(claim, message, prompt) {
+    const { id, fence, userId, modelId } = claim;
+    const userMessageId = prompt.answeredMessageId ?? newId();
+    const position: Position = { fence, number: 1 };
+    await probe('admitting', id);
+    const confirmedAt = clock.now();
+    const admitted = await database.transaction(async (tx): Promise<AdmittedGeneration> => {
+      await store.lockAccount(tx, userId);
+      const session = await store.lockSession(tx, claim.session.id, userId);
+      if (session === null) throw new ServiceError('NOT_FOUND');
+      const now = new Date(clock.now());
+      const request = { parameters: prompt.parameters, maxTokens: prompt.maxTokens };
+      const { prices, promptTokens } = prompt;
+      const values = { userMessageId, request, prices, promptTokens, text: position, admittedAt: now };
+      if (!(await store.admit(tx, claim, values, deps.leaseMilliseconds))) {
+        const row = await store.find(tx, id);
+        throw row?.stopRequestedBy != null && row.status === 'reserving'
+          ? new ServiceError('CONFLICT', { detail: 'The answer was stopped before it began.' })
+          : new ServiceError('INTERRUPTED', { detail: 'The request took too long to be admitted.' });
+      }
+      const title = session.title ?? (message === undefined ? null : automaticTitle(message));
+      const common = { modelId: null, createdAt: now };
+      const rows = await messages.append(
+        tx,
+        session,
+        [
+          ...(message === undefined
+            ? []
+            : [{ ...common, id: userMessageId, role: 'user' as const, content: message, status: 'complete' as const }]),
+          { ...common, id, role: 'assistant', content: '', status: 'streaming', modelId },
+        ],
+        { title, activeGenerationId: id },
+        now,
+      );
+      const [userMessage] = message === undefined ? [await messages.find(tx, userMessageId)] : rows;
+      return {
+        id,
+        fence,
+        sessionId: session.id,
+        userId,
+        modelId,
+        prompt,
+        position,
+        previous: { fence: session.logFence, number: session.logNumber },
+        confirmedAt,
+        start: {
+          type: 'start',
+          streamId: id,
+          sessionId: session.id,
+          userMessage: userMessage == null ? null : toMessage(userMessage),
+          title,
+          modelId,
+        },
+      };
+    });
+    await probe('admitted', id);
+    return admitted;
+  };
+}

@@ -1,0 +1,31 @@
+import type { GenerationEvent } from '@chat-service/shared/events';
+import type { Position } from './position.ts';
+
+/** One event of a session's log. A reader whose last position is not `previous` has missed something and says so. */
+export interface LogEntry {
+  readonly position: Position;
+  readonly previous: Position;
+  readonly event: GenerationEvent;
+}
+
+/** Why a reader is woken: new entries, something in the row, or that there will be nothing more to read here. */
+export type WakeReason = 'entries' | 'row' | 'severed';
+
+/**
+ * The live events of sessions, one log a session: the short memory in front of the database, whose rows stay right
+ * without it. Losing it costs readers a `resync`, never an answer.
+ */
+export interface GenerationLog {
+  /** Adds entries in order; what does not come after the newest one is a late writer's and is refused with `false`. */
+  append(sessionId: string, entries: readonly LogEntry[]): Promise<boolean>;
+  /** Entries after `after`, oldest first and at most a bounded number of them; empty where nothing is held. */
+  read(sessionId: string, after: Position): Promise<readonly LogEntry[]>;
+  /** Calls `wake` whenever there is something to look at; returns the end of it. */
+  subscribe(sessionId: string, wake: (reason: WakeReason) => void): () => void;
+  /** Sends the readers of a session to the row: what happened is there. */
+  nudge(sessionId: string): void;
+  /** Lets go of the readers of a session, whose end cannot be told for now. */
+  sever(sessionId: string): void;
+  /** Forgets a session's events at once. */
+  drop(sessionId: string): Promise<void>;
+}

@@ -1,0 +1,172 @@
+import type { Database } from '../../db/database.ts';
+import { delay, type Clock } from '../../platform/clock.ts';
+import type { Logger } from '../../platform/logger.ts';
+import type { GenerationsStore } from './generations-store.ts';
+import type { Probe } from './probe.ts';
+import type { Cancellation, RunningGeneration, UnsavedText } from './running-generation.ts';
+import type { SegmentsStore } from './segments-store.ts';
+
+export interface OwnerDependencies {
+  readonly database: Database;
+  readonly store: GenerationsStore;
+  readonly segments: SegmentsStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly probe: Probe;
+  readonly instanceId: string;
+  readonly leaseMilliseconds: number;
+  /** How often text is stored and leases are renewed. @default 1000 */
+  readonly checkpointMilliseconds?: number;
+}
+
+/**
+ * Keeps what this process owns: renews leases, stores text, hears of requests to stop. One heartbeat for all of it, so
+ * that a thousand generations cost two statements a second.
+ */
+export interface GenerationOwner {
+  readonly instanceId: string;
+  /** Runs `work` as the owner of a generation, from admission to its end. */
+  own(generation: RunningGeneration, confirmedAt: number, work: () => Promise<void>): void;
+  owns(generationId: string): boolean;
+  /** True while the lease is known to be held; a heartbeat that came late is made up for first. */
+  confirm(generation: RunningGeneration): Promise<boolean>;
+  /** Cancels a generation of this process; false where it is not one. */
+  cancel(generationId: string, cause: Cancellation): boolean;
+  /** Resolves when the generation is no longer run here. */
+  ended(generationId: string): Promise<void>;
+  readonly isDraining: boolean;
+  /** Takes nothing new from now on. */
+  beginDraining(): void;
+  /** Waits for what runs, then interrupts it; false when an end could not be stored in time. */
+  drain(graceMilliseconds: number): Promise<boolean>;
+  stop(): Promise<void>;
+}
+
+interface Owned {
+  readonly generation: RunningGeneration;
+  confirmedAt: number;
+  readonly ended: Promise<void>;
+}
+
+/** What is left for storing the ends after the grace is over. */
+const drainEndMilliseconds = 4000;
+
+export function createGenerationOwner(deps: OwnerDependencies): GenerationOwner {
+  const { database, store, segments, clock, logger, probe, instanceId, leaseMilliseconds } = deps;
+  const interval = deps.checkpointMilliseconds ?? Math.min(1000, Math.floor(leaseMilliseconds / 3));
+  const owned = new Map<string, Owned>();
+  let draining = false;
+  let stopped = false;
+  let beating: Promise<void> | null = null;
+  let cancelNext: (() => void) | null = null;
+
+  /** Never two at once: a caller that comes while one runs gets a new one after it, as that may have read too early. */
+  function beat(): Promise<void> {
+    const next = (beating ?? Promise.resolve()).then(heartbeat).finally(() => {
+      if (beating === next) beating = null;
+    });
+    beating = next;
+    return next;
+  }
+
+  async function heartbeat(): Promise<void> {
+    if (owned.size === 0) return;
+    const at = clock.now();
+    const current = [...owned.values()];
+    try {
+      const saved = await database.transaction(async (tx) => {
+        const ids = current.map(({ generation }) => generation.id);
+        const rows = new Map((await store.renew(tx, instanceId, ids, leaseMilliseconds)).map((row) => [row.id, row]));
+        const texts: [RunningGeneration, UnsavedText][] = [];
+        for (const { generation } of current) {
+          const unsaved = rows.get(generation.id)?.fence === generation.fence ? generation.unsaved() : null;
+          if (unsaved !== null) texts.push([generation, unsaved]);
+        }
+        const segmentRows = texts.map(([{ id }, { sequence, position, text }]) => {
+          return { generationId: id, sequence, fence: position.fence, number: position.number, text };
+        });
+        if (texts[0] !== undefined) await probe('checkpointing', texts[0][0].id);
+        await segments.append(tx, segmentRows);
+        return { rows, texts };
+      });
+      for (const [generation, unsaved] of saved.texts) generation.saved(unsaved);
+      for (const entry of current) {
+        const row = saved.rows.get(entry.generation.id);
+        if (row === undefined || row.fence !== entry.generation.fence) entry.generation.cancel('fenced');
+        else {
+          entry.confirmedAt = at;
+          if (row.stopRequestedBy !== null) entry.generation.cancel(row.stopRequestedBy);
+        }
+      }
+      if (saved.texts[0] !== undefined) await probe('checkpointed', saved.texts[0][0].id);
+    } catch (error) {
+      logger.error({ err: error, generations: current.length }, 'could not renew leases and store text');
+    }
+  }
+
+  function schedule(): void {
+    cancelNext?.();
+    cancelNext = clock.after(interval, () => {
+      void beat().finally(() => {
+        if (!stopped && owned.size > 0) schedule();
+        else cancelNext = null;
+      });
+    });
+  }
+
+  return {
+    instanceId,
+    own(generation, confirmedAt, work) {
+      const ended = work()
+        .catch((error: unknown) => {
+          logger.error({ err: error, generationId: generation.id }, 'a generation ended with a fault of our own');
+        })
+        .finally(() => owned.delete(generation.id));
+      owned.set(generation.id, { generation, confirmedAt, ended });
+      if (cancelNext === null && !stopped) schedule();
+    },
+    owns: (generationId) => owned.has(generationId),
+    async confirm(generation) {
+      const entry = owned.get(generation.id);
+      // Work may ask before it is registered: it was admitted an instant ago.
+      if (entry === undefined) return true;
+      if (clock.now() - entry.confirmedAt < leaseMilliseconds) return generation.cancellation !== 'fenced';
+      await beat();
+      return clock.now() - entry.confirmedAt < leaseMilliseconds && generation.cancellation !== 'fenced';
+    },
+    cancel(generationId, cause) {
+      const entry = owned.get(generationId);
+      entry?.generation.cancel(cause);
+      return entry !== undefined;
+    },
+    ended: (generationId) => owned.get(generationId)?.ended ?? Promise.resolve(),
+    get isDraining() {
+      return draining;
+    },
+    beginDraining() {
+      draining = true;
+    },
+    async drain(graceMilliseconds) {
+      draining = true;
+      const allEnded = async () => {
+        while (owned.size > 0) await Promise.all([...owned.values()].map(({ ended }) => ended));
+      };
+      const graceOver = new AbortController();
+      const ended = allEnded().finally(() => graceOver.abort());
+      await Promise.race([ended, delay(clock, graceMilliseconds, graceOver.signal).catch(() => undefined)]);
+      for (const { generation } of owned.values()) generation.cancel('shutdown');
+      const endOver = new AbortController();
+      await Promise.race([
+        allEnded().finally(() => endOver.abort()),
+        delay(clock, drainEndMilliseconds, endOver.signal).catch(() => undefined),
+      ]);
+      return owned.size === 0;
+    },
+    async stop() {
+      stopped = true;
+      cancelNext?.();
+      cancelNext = null;
+      await beating;
+    },
+  };
+}

@@ -1,0 +1,136 @@
+import { isTerminalEvent, type GenerationEvent } from '@chat-service/shared/events';
+import type { Clock } from '../../platform/clock.ts';
+import type { GenerationLog, LogEntry, WakeReason } from './generation-log.ts';
+import { comparePositions, type Position } from './position.ts';
+
+export interface MemoryLogOptions {
+  readonly clock: Clock;
+  /** How long the events of a generation stay after its end. */
+  readonly bufferMilliseconds: number;
+  /** Most bytes of text that a session's log holds; older entries go first, their readers resync. @default 4 MiB */
+  readonly maxBytes?: number;
+}
+
+interface SessionLog {
+  entries: LogEntry[];
+  bytes: number;
+  newest: Position;
+  readonly wakes: Set<(reason: WakeReason) => void>;
+}
+
+const readLimit = 256;
+/** What an entry costs beside its text, roughly. */
+const entryBytes = 200;
+
+/** The log of one process: what instances share when there is no other log is the database alone. */
+export function createMemoryLog({
+  clock,
+  bufferMilliseconds,
+  maxBytes = 4 * 1024 * 1024,
+}: MemoryLogOptions): GenerationLog {
+  const logs = new Map<string, SessionLog>();
+
+  function open(sessionId: string): SessionLog {
+    let log = logs.get(sessionId);
+    if (log === undefined) {
+      log = { entries: [], bytes: 0, newest: { fence: 0, number: 0 }, wakes: new Set() };
+      logs.set(sessionId, log);
+    }
+    return log;
+  }
+
+  function forget(sessionId: string, log: SessionLog, upTo: Position): void {
+    const kept = log.entries.slice(firstAfter(log.entries, upTo));
+    log.entries = kept;
+    log.bytes = kept.reduce((sum, entry) => sum + costOf(entry.event), 0);
+    closeIfUnused(sessionId, log);
+  }
+
+  function closeIfUnused(sessionId: string, log: SessionLog): void {
+    if (log.entries.length === 0 && log.wakes.size === 0 && logs.get(sessionId) === log) logs.delete(sessionId);
+  }
+
+  return {
+    append(sessionId, entries) {
+      const log = open(sessionId);
+      for (const entry of entries) {
+        if (comparePositions(entry.position, log.newest) <= 0) return Promise.resolve(false);
+        log.entries.push(entry);
+        log.newest = entry.position;
+        log.bytes += costOf(entry.event);
+        if (isTerminalEvent(entry.event)) {
+          clock.after(bufferMilliseconds, () => forget(sessionId, log, entry.position));
+        }
+      }
+      if (log.bytes > maxBytes) trim(log, maxBytes / 2);
+      for (const wake of log.wakes) wake('entries');
+      return Promise.resolve(true);
+    },
+    read(sessionId, after) {
+      const entries = logs.get(sessionId)?.entries ?? [];
+      const first = firstAfter(entries, after);
+      return Promise.resolve(entries.slice(first, first + readLimit));
+    },
+    subscribe(sessionId, wake) {
+      const log = open(sessionId);
+      log.wakes.add(wake);
+      return () => {
+        log.wakes.delete(wake);
+        closeIfUnused(sessionId, log);
+      };
+    },
+    nudge(sessionId) {
+      for (const wake of logs.get(sessionId)?.wakes ?? []) wake('row');
+    },
+    sever(sessionId) {
+      for (const wake of logs.get(sessionId)?.wakes ?? []) wake('severed');
+    },
+    drop(sessionId) {
+      const log = logs.get(sessionId);
+      if (log !== undefined) {
+        log.entries = [];
+        log.bytes = 0;
+        for (const wake of log.wakes) wake('row');
+        closeIfUnused(sessionId, log);
+      }
+      return Promise.resolve();
+    },
+  };
+}
+
+function costOf(event: GenerationEvent): number {
+  switch (event.type) {
+    case 'chunk':
+      return entryBytes + event.text.length * 2;
+    case 'start':
+      return entryBytes + (event.userMessage?.content.length ?? 0) * 2;
+    case 'done':
+    case 'error':
+    case 'resync':
+      return entryBytes + event.message.content.length * 2;
+  }
+}
+
+function trim(log: SessionLog, bytes: number): void {
+  let dropped = 0;
+  // The newest entry always stays: it is what tells a late writer from the owner.
+  while (log.bytes > bytes && dropped < log.entries.length - 1) {
+    const entry = log.entries[dropped];
+    if (entry !== undefined) log.bytes -= costOf(entry.event);
+    dropped += 1;
+  }
+  log.entries.splice(0, dropped);
+}
+
+/** Index of the first entry after a position: entries are in order, so the search halves. */
+function firstAfter(entries: readonly LogEntry[], after: Position): number {
+  let low = 0;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const entry = entries[middle];
+    if (entry !== undefined && comparePositions(entry.position, after) <= 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,0 +1,41 @@
+/**
+ * A place in a session's log. The fence rises with every admission, take-over and deletion of the session; `number`
+ * is dense within a fence and starts at 1, so that `number: 0` stands for the place before anything of that fence.
+ */
+export interface Position {
+  readonly fence: number;
+  readonly number: number;
+}
+
+export function comparePositions(a: Position, b: Position): number {
+  return a.fence - b.fence || a.number - b.number;
+}
+
+export function isSamePosition(a: Position, b: Position): boolean {
+  return a.fence === b.fence && a.number === b.number;
+}
+
+export function nextPosition({ fence, number }: Position): Position {
+  return { fence, number: number + 1 };
+}
+
+const width = 8;
+const eventIdForm = new RegExp(`^([0-9a-f]{${width}})([0-9a-f]{${width}})-([0-9a-f]{8})$`, 'u');
+
+/** The random end of the session's UUIDv7: enough to tell an id of another session. */
+function sessionTag(sessionId: string): string {
+  return sessionId.slice(-8);
+}
+
+/** The position as clients see it: fixed-width hex, so that ids of a session increase bytewise. */
+export function formatEventId(sessionId: string, { fence, number }: Position): string {
+  const hex = (value: number) => value.toString(16).padStart(width, '0');
+  return `${hex(fence)}${hex(number)}-${sessionTag(sessionId)}`;
+}
+
+/** Null for an id that is unreadable or of another session. */
+export function parseEventId(sessionId: string, id: string): Position | null {
+  const match = eventIdForm.exec(id);
+  if (match === null || match[3] !== sessionTag(sessionId)) return null;
+  return { fence: Number.parseInt(match[1] ?? '', 16), number: Number.parseInt(match[2] ?? '', 16) };
+}

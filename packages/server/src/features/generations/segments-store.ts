@@ -1,0 +1,50 @@
+import { asc, eq, inArray, sql } from 'drizzle-orm';
+import type { Database, Queryable, Tables } from '../../db/database.ts';
+import type { Position } from './position.ts';
+
+type SegmentRow = Tables['generationSegments']['$inferInsert'];
+
+/** The text of running generations, appended once a second and folded into the message at the end. */
+export type SegmentsStore = ReturnType<typeof createSegmentsStore>;
+
+export function createSegmentsStore({ tables }: Pick<Database, 'tables'>) {
+  const { generationSegments, generations } = tables;
+  return {
+    /** One statement for all running generations. */
+    async append(tx: Queryable, rows: readonly SegmentRow[]): Promise<void> {
+      if (rows.length > 0) await tx.insert(generationSegments).values([...rows]);
+    },
+
+    /** The text so far and the position of its last event; null before the first checkpoint. */
+    async read(tx: Queryable, generationId: string): Promise<{ text: string; position: Position } | null> {
+      const rows = await tx
+        .select()
+        .from(generationSegments)
+        .where(eq(generationSegments.generationId, generationId))
+        .orderBy(asc(generationSegments.sequence));
+      const last = rows.at(-1);
+      if (last === undefined) return null;
+      return {
+        text: rows.map((row) => row.text).join(''),
+        position: { fence: last.fence, number: last.number },
+      };
+    },
+
+    async remove(tx: Queryable, generationId: string): Promise<void> {
+      await tx.delete(generationSegments).where(eq(generationSegments.generationId, generationId));
+    },
+
+    /** What can change about generations while they are watched, folded into one string each: equal means nothing did. */
+    async readStates(tx: Queryable, ids: readonly string[]): Promise<Map<string, string>> {
+      const newest = sql<number | null>`(select max(${generationSegments.sequence}) from ${generationSegments}
+        where ${generationSegments.generationId} = ${generations.id})`;
+      const rows = await tx
+        .select({ id: generations.id, status: generations.status, fence: generations.fence, newest })
+        .from(generations)
+        .where(inArray(generations.id, [...ids]));
+      return new Map(
+        rows.map(({ id, status, fence, newest: sequence }) => [id, `${status}:${fence}:${sequence ?? 0}`]),
+      );
+    },
+  };
+}

@@ -1,0 +1,63 @@
+import type { Database } from '../../db/database.ts';
+import type { Logger } from '../../platform/logger.ts';
+import { ServiceError } from '../../platform/service-error.ts';
+import type { AdmitGeneration } from './admit-generation.ts';
+import type { Claim, ClaimGeneration } from './claim-generation.ts';
+import type { PreparePrompt, PromptModels } from './prepare-prompt.ts';
+import type { RefuseGeneration } from './refuse-generation.ts';
+import type { RunGeneration } from './run-generation.ts';
+import type { SendRequest } from './send-request.ts';
+
+/** A generation that was started, or joined under its idempotency key. */
+export interface StartedGeneration {
+  readonly generationId: string;
+  /** Known to be admitted, with this fence; null for one that was joined, which may still be refused. */
+  readonly claimFence: number | null;
+}
+
+export interface StartDependencies {
+  readonly claim: ClaimGeneration;
+  readonly prepare: PreparePrompt;
+  readonly admit: AdmitGeneration;
+  readonly refuse: RefuseGeneration;
+  readonly run: RunGeneration;
+  readonly models: PromptModels;
+  readonly dialect: Database['dialect'];
+  readonly logger: Logger;
+}
+
+/** Starts an answer, or joins the one that the same key has started. It belongs to the server from then on. */
+export type StartGeneration = (request: SendRequest) => Promise<StartedGeneration>;
+
+export function createStartGeneration(deps: StartDependencies): StartGeneration {
+  const { claim: claimGeneration, prepare, admit, refuse, run, models, dialect, logger } = deps;
+
+  /** Gives the claim back; where even that fails, the lease runs out and whoever meets it next does. */
+  async function giveBack(claim: Claim, error: unknown): Promise<void> {
+    const code = dialect.isUnavailable(error) ? 'UNAVAILABLE' : 'INTERNAL';
+    const refusal = error instanceof ServiceError ? error : new ServiceError(code, { cause: error });
+    try {
+      await refuse({ id: claim.id, fence: claim.fence, sessionId: claim.session.id }, refusal);
+    } catch (failure) {
+      logger.error({ err: failure, generationId: claim.id }, 'could not give a claim back');
+    }
+  }
+
+  return async function startGeneration(request) {
+    if (request.modelId !== undefined && models.chain(request.modelId).length === 0) {
+      const errors = [{ path: 'modelId', message: 'unknown model' }];
+      throw new ServiceError('BAD_REQUEST', { detail: 'There is no such model.', errors });
+    }
+    const outcome = await claimGeneration(request);
+    if (outcome.kind === 'joined') return { generationId: outcome.generationId, claimFence: null };
+    const { claim } = outcome;
+    try {
+      const prompt = await prepare(claim, request);
+      run(await admit(claim, request.message, prompt));
+    } catch (error) {
+      await giveBack(claim, error);
+      throw error;
+    }
+    return { generationId: claim.id, claimFence: claim.fence };
+  };
+}

@@ -1,0 +1,29 @@
+import type { DeleteMessageInput } from '@chat-service/shared/message-api';
+import type { Database } from '../../db/database.ts';
+import type { Clock } from '../../platform/clock.ts';
+import { ServiceError } from '../../platform/service-error.ts';
+import type { RequireIdle } from '../generations/require-idle.ts';
+import type { MessagesStore } from './messages-store.ts';
+
+/**
+ * Deletes one message and nothing else.
+ * @throws ServiceError `NOT_FOUND`; `GENERATION_IN_PROGRESS` while the session generates
+ */
+export type DeleteMessage = (request: DeleteMessageInput & { userId: string }) => Promise<void>;
+
+export interface DeleteMessageDependencies {
+  readonly database: Database;
+  readonly store: MessagesStore;
+  readonly requireIdle: RequireIdle;
+  readonly clock: Clock;
+}
+
+export function createDeleteMessage({ database, store, requireIdle, clock }: DeleteMessageDependencies): DeleteMessage {
+  return async function deleteMessage({ userId, sessionId, messageId }) {
+    await database.transaction(async (tx) => {
+      if ((await store.lockSession(tx, userId, sessionId)) === null) throw new ServiceError('NOT_FOUND');
+      await requireIdle(tx, sessionId);
+      if (!(await store.remove(tx, sessionId, messageId, new Date(clock.now())))) throw new ServiceError('NOT_FOUND');
+    });
+  };
+}

@@ -1,0 +1,26 @@
+import { z } from 'zod';
+import type { ListMessagesInput, ListMessagesOutput } from '@chat-service/shared/message-api';
+import { pageRead, paginate } from '../../platform/paging.ts';
+import type { MessagesStore } from './messages-store.ts';
+import type { RequireSession } from './require-session.ts';
+
+export type ListMessages = (request: ListMessagesInput & { userId: string }) => Promise<ListMessagesOutput>;
+
+/** Where a list of messages stands: the sequence of the last one shown. */
+export const messageCursor = z.int().min(0);
+
+export interface ListMessagesDependencies {
+  readonly requireSession: RequireSession;
+  readonly store: MessagesStore;
+}
+
+export function createListMessages({ requireSession, store }: ListMessagesDependencies): ListMessages {
+  return async function listMessages({ userId, sessionId, order = 'asc', ...request }) {
+    const { messageCount } = await requireSession(userId, sessionId);
+    const { start, fetch } = pageRead(messageCursor, request);
+    const beyond = start.after === null && start.offset >= messageCount;
+    const found = beyond ? [] : await store.list(sessionId, order, start, fetch);
+    const { rows, pagination } = paginate(found, request, messageCount, ({ sequence }) => sequence);
+    return { messages: rows.map(({ message }) => message), pagination };
+  };
+}

@@ -1,0 +1,50 @@
+import type { Database } from '../../db/database.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { Generations } from '../generations/generations.ts';
+import { createDeleteMessage, type DeleteMessage } from './delete-message.ts';
+import { createFinalizeMessage, type FinalizeMessage } from './finalize-message.ts';
+import { createFollowMessage, type FollowMessage } from './follow-message.ts';
+import { createListMessages, type ListMessages } from './list-messages.ts';
+import { createMessagesStore } from './messages-store.ts';
+import { createReadNewestMessages, type ReadNewestMessages } from './read-newest-messages.ts';
+import { createRequireSession } from './require-session.ts';
+import { createSendMessage, type SendMessage } from './send-message.ts';
+import { createStartMessage, type StartMessage } from './start-message.ts';
+import { createStopMessage, type StopMessage } from './stop-message.ts';
+import { createStreamMessage, type StreamMessage } from './stream-message.ts';
+
+export interface MessageOperationsOptions {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly generations: Generations;
+}
+
+export interface MessageOperations {
+  readonly sendMessage: SendMessage;
+  readonly startMessage: StartMessage;
+  readonly streamMessage: StreamMessage;
+  readonly followMessage: FollowMessage;
+  readonly stopMessage: StopMessage;
+  readonly finalizeMessage: FinalizeMessage;
+  readonly listMessages: ListMessages;
+  readonly deleteMessage: DeleteMessage;
+}
+
+/** Puts the operations of the feature together. */
+export function createMessageOperations({ database, clock, generations }: MessageOperationsOptions): MessageOperations & {
+  readonly readNewestMessages: ReadNewestMessages;
+} {
+  const store = createMessagesStore(database);
+  const requireSession = createRequireSession(store);
+  return {
+    sendMessage: createSendMessage(generations),
+    startMessage: createStartMessage(generations),
+    streamMessage: createStreamMessage(generations),
+    followMessage: createFollowMessage(generations),
+    stopMessage: createStopMessage({ requireSession, ...generations }),
+    finalizeMessage: createFinalizeMessage({ requireSession, ...generations }),
+    listMessages: createListMessages({ requireSession, store }),
+    deleteMessage: createDeleteMessage({ database, store, clock, ...generations }),
+    readNewestMessages: createReadNewestMessages(store),
+  };
+}

@@ -1,0 +1,29 @@
+import type { ListMessagesOutput } from '@chat-service/shared/message-api';
+import { encodeCursor } from '../../platform/paging.ts';
+import type { MessagesStore } from './messages-store.ts';
+
+/** The newest messages of a session, oldest first; the cursor leads to older ones with `order: "desc"`. */
+export type ReadNewestMessages = (
+  session: { id: string; messageCount: number },
+  limit: number,
+) => Promise<ListMessagesOutput>;
+
+export function createReadNewestMessages(store: MessagesStore): ReadNewestMessages {
+  return async function readNewestMessages({ id, messageCount }, limit) {
+    const found = await store.list(id, 'desc', { after: null, offset: 0 }, limit + 1);
+    const shown = found.slice(0, limit);
+    const hasMore = found.length > limit;
+    const oldest = shown.at(-1);
+    return {
+      messages: shown.map(({ message }) => message).toReversed(),
+      pagination: {
+        page: null,
+        limit,
+        total: messageCount,
+        totalPages: Math.ceil(messageCount / limit),
+        hasMore,
+        nextCursor: hasMore && oldest !== undefined ? encodeCursor(oldest.sequence) : null,
+      },
+    };
+  };
+}

@@ -1,0 +1,31 @@
+import type { GetSessionInput, GetSessionOutput } from '@chat-service/shared/session-api';
+import type { Database } from '../../db/database.ts';
+import { ServiceError } from '../../platform/service-error.ts';
+import type { ReadNewestMessages } from '../messages/read-newest-messages.ts';
+import type { ToSession } from './session-row.ts';
+import type { SessionsStore } from './sessions-store.ts';
+
+/** A session with its newest messages. @throws ServiceError `NOT_FOUND` */
+export type GetSession = (request: GetSessionInput & { userId: string }) => Promise<GetSessionOutput>;
+
+export interface GetSessionDependencies {
+  readonly database: Database;
+  readonly store: SessionsStore;
+  readonly readNewestMessages: ReadNewestMessages;
+  readonly toSession: ToSession;
+}
+
+const defaultMessageLimit = 100;
+
+export function createGetSession({
+  database,
+  store,
+  readNewestMessages,
+  toSession,
+}: GetSessionDependencies): GetSession {
+  return async function getSession({ userId, sessionId, messageLimit = defaultMessageLimit }) {
+    const row = await store.find(database.query, userId, sessionId);
+    if (row === null) throw new ServiceError('NOT_FOUND');
+    return { session: toSession(row), ...(await readNewestMessages(row, messageLimit)) };
+  };
+}

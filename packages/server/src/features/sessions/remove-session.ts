@@ -1,0 +1,27 @@
+import type { Database } from '../../db/database.ts';
+import type { EndForDeletion } from '../generations/end-for-deletion.ts';
+import type { GenerationLog } from '../generations/generation-log.ts';
+import type { SessionsStore } from './sessions-store.ts';
+
+/** Removes what a tombstone still holds; may be called again for one that was left half done. */
+export type RemoveSession = (sessionId: string) => Promise<void>;
+
+export interface RemoveSessionDependencies {
+  readonly database: Database;
+  readonly store: SessionsStore;
+  readonly endForDeletion: EndForDeletion;
+  readonly log: GenerationLog;
+}
+
+export function createRemoveSession({
+  database,
+  store,
+  endForDeletion,
+  log,
+}: RemoveSessionDependencies): RemoveSession {
+  return async function removeSession(sessionId) {
+    await endForDeletion(sessionId);
+    await database.transaction((tx) => store.remove(tx, sessionId));
+    await log.drop(sessionId);
+  };
+}

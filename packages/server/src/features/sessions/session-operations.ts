@@ -1,0 +1,59 @@
+import type { Database } from '../../db/database.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { NewId } from '../../platform/ids.ts';
+import type { Logger } from '../../platform/logger.ts';
+import type { GenerationLog } from '../generations/generation-log.ts';
+import type { Generations } from '../generations/generations.ts';
+import type { IdempotencyKeys } from '../idempotency/idempotency-keys.ts';
+import type { ReadNewestMessages } from '../messages/read-newest-messages.ts';
+import { createCreateSession, type CreateSession } from './create-session.ts';
+import { createDeleteSession, type DeleteSession } from './delete-session.ts';
+import { createGetSession, type GetSession } from './get-session.ts';
+import { createListSessions, type ListSessions } from './list-sessions.ts';
+import { createRemoveSession } from './remove-session.ts';
+import { createRequireModel } from './require-model.ts';
+import { createToSession } from './session-row.ts';
+import { createSessionsStore } from './sessions-store.ts';
+import { createSweepTombstones } from './sweep-tombstones.ts';
+import { createUpdateSession, type UpdateSession } from './update-session.ts';
+
+export interface SessionOperationsOptions {
+  readonly database: Database;
+  readonly keys: IdempotencyKeys;
+  readonly log: GenerationLog;
+  readonly clock: Clock;
+  readonly newId: NewId;
+  readonly logger: Logger;
+  readonly generations: Generations;
+  readonly readNewestMessages: ReadNewestMessages;
+  readonly defaultModelId: string;
+  readonly isKnownModel: (modelId: string) => boolean;
+}
+
+export interface SessionOperations {
+  readonly createSession: CreateSession;
+  readonly getSession: GetSession;
+  readonly listSessions: ListSessions;
+  readonly updateSession: UpdateSession;
+  readonly deleteSession: DeleteSession;
+}
+
+/** Puts the operations of the feature together. */
+export function createSessionOperations(options: SessionOperationsOptions): SessionOperations & {
+  readonly sweepTombstones: () => Promise<void>;
+} {
+  const { database, generations } = options;
+  const store = createSessionsStore(database);
+  const toSession = createToSession(options.defaultModelId);
+  const requireModel = createRequireModel(options.isKnownModel);
+  const removeSession = createRemoveSession({ ...options, store, endForDeletion: generations.endForDeletion });
+  const base = { ...options, store, toSession, requireModel, removeSession };
+  return {
+    createSession: createCreateSession(base),
+    getSession: createGetSession(base),
+    listSessions: createListSessions(base),
+    updateSession: createUpdateSession(base),
+    deleteSession: createDeleteSession(base),
+    sweepTombstones: createSweepTombstones(base),
+  };
+}

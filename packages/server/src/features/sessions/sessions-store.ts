@@ -1,0 +1,109 @@
+import { and, asc, desc, eq, isNull, sql } from 'drizzle-orm';
+import { isListedSession, isTombstone } from '../../db/conditions.ts';
+import type { Database, Queryable, Tables } from '../../db/database.ts';
+import type { PageStart } from '../../platform/paging.ts';
+import type { SessionRow } from './session-row.ts';
+
+/** Where a list of sessions stands: the sort time and the id of the last one shown. */
+export interface SessionPosition {
+  readonly sortAt: Date;
+  readonly id: string;
+}
+
+export type SessionsStore = ReturnType<typeof createSessionsStore>;
+
+export function createSessionsStore({ tables, dialect }: Pick<Database, 'tables' | 'dialect'>) {
+  const { messages, sessions, users } = tables;
+  const owned = (userId: string, sessionId: string) =>
+    and(eq(sessions.id, sessionId), eq(sessions.userId, userId), isNull(sessions.deletedAt));
+
+  return {
+    async lockAccount(tx: Queryable, userId: string): Promise<void> {
+      await dialect.forUpdate(tx.select({ id: users.id }).from(users).where(eq(users.id, userId)));
+    },
+
+    async insert(tx: Queryable, row: Tables['sessions']['$inferInsert']): Promise<SessionRow> {
+      const [stored] = await tx.insert(sessions).values(row).returning();
+      if (stored === undefined) throw new Error('An inserted session was not returned.');
+      return stored;
+    },
+
+    async insertFirstMessage(tx: Queryable, row: Tables['messages']['$inferInsert']): Promise<void> {
+      await tx.insert(messages).values(row);
+    },
+
+    async countListed(tx: Queryable, userId: string, difference: 1 | -1): Promise<void> {
+      await tx
+        .update(users)
+        .set({ sessionCount: sql`${users.sessionCount} + ${difference}` })
+        .where(eq(users.id, userId));
+    },
+
+    async find(tx: Queryable, userId: string, sessionId: string): Promise<SessionRow | null> {
+      const [row] = await tx.select().from(sessions).where(owned(userId, sessionId));
+      return row ?? null;
+    },
+
+    async lock(tx: Queryable, userId: string, sessionId: string): Promise<SessionRow | null> {
+      const [row] = await dialect.forUpdate(tx.select().from(sessions).where(owned(userId, sessionId)));
+      return row ?? null;
+    },
+
+    /** Newest activity first. */
+    async list(tx: Queryable, userId: string, start: PageStart<SessionPosition>, fetch: number): Promise<SessionRow[]> {
+      const { after, offset } = start;
+      const beyond =
+        after === null
+          ? undefined
+          : sql`(${sessions.sortAt}, ${sessions.id}) < (${sql.param(after.sortAt, sessions.sortAt)}, ${after.id})`;
+      return tx
+        .select()
+        .from(sessions)
+        .where(and(eq(sessions.userId, userId), isListedSession(sessions), beyond))
+        .orderBy(desc(sessions.sortAt), desc(sessions.id))
+        .limit(fetch)
+        .offset(offset);
+    },
+
+    async sessionCountOf(tx: Queryable, userId: string): Promise<number> {
+      const [row] = await tx.select({ total: users.sessionCount }).from(users).where(eq(users.id, userId));
+      return row?.total ?? 0;
+    },
+
+    async update(
+      tx: Queryable,
+      sessionId: string,
+      changes: Partial<Tables['sessions']['$inferInsert']>,
+    ): Promise<SessionRow | null> {
+      const [row] = await tx.update(sessions).set(changes).where(eq(sessions.id, sessionId)).returning();
+      return row ?? null;
+    },
+
+    async firstUserText(tx: Queryable, sessionId: string): Promise<string | null> {
+      const [row] = await tx
+        .select({ content: messages.content })
+        .from(messages)
+        .where(and(eq(messages.sessionId, sessionId), eq(messages.role, 'user')))
+        .orderBy(asc(messages.sequence))
+        .limit(1);
+      return row?.content ?? null;
+    },
+
+    /** Makes the session unreachable for every caller from the commit on. */
+    async bury(tx: Queryable, sessionId: string, now: Date): Promise<void> {
+      await tx
+        .update(sessions)
+        .set({ deletedAt: now, fence: sql`${sessions.fence} + 1` })
+        .where(eq(sessions.id, sessionId));
+    },
+
+    async listTombstones(tx: Queryable, limit: number): Promise<{ id: string }[]> {
+      return tx.select({ id: sessions.id }).from(sessions).where(isTombstone(sessions)).limit(limit);
+    },
+
+    /** The session and everything below it. */
+    async remove(tx: Queryable, sessionId: string): Promise<void> {
+      await tx.delete(sessions).where(eq(sessions.id, sessionId));
+    },
+  };
+}

@@ -1,0 +1,52 @@
+import type { UpdateSessionInput, UpdateSessionOutput } from '@chat-service/shared/session-api';
+import type { Database, Queryable } from '../../db/database.ts';
+import type { Clock } from '../../platform/clock.ts';
+import { ServiceError } from '../../platform/service-error.ts';
+import { automaticTitle } from '../generations/automatic-title.ts';
+import type { RequireModel } from './require-model.ts';
+import type { ToSession } from './session-row.ts';
+import type { SessionsStore } from './sessions-store.ts';
+
+/**
+ * Changes what is given, each field as a whole. A running generation keeps what it was admitted with, and the session
+ * keeps its place in the list.
+ * @throws ServiceError `NOT_FOUND`; `BAD_REQUEST` for an unknown model
+ */
+export type UpdateSession = (request: UpdateSessionInput & { userId: string }) => Promise<UpdateSessionOutput>;
+
+export interface UpdateSessionDependencies {
+  readonly database: Database;
+  readonly store: SessionsStore;
+  readonly requireModel: RequireModel;
+  readonly toSession: ToSession;
+  readonly clock: Clock;
+}
+
+export function createUpdateSession(deps: UpdateSessionDependencies): UpdateSession {
+  const { database, store, requireModel, toSession, clock } = deps;
+
+  async function titleChange(tx: Queryable, sessionId: string, title: string | null | undefined) {
+    if (title === undefined) return {};
+    if (title !== null) return { title, titleIsAutomatic: false };
+    const text = await store.firstUserText(tx, sessionId);
+    return { title: text === null ? null : automaticTitle(text), titleIsAutomatic: true };
+  }
+
+  return async function updateSession({ userId, sessionId, ...request }) {
+    requireModel(request.modelId);
+    const { title, modelId, systemPrompt, parameters, metadata } = request;
+    const row = await database.transaction(async (tx) => {
+      if ((await store.lock(tx, userId, sessionId)) === null) return null;
+      return store.update(tx, sessionId, {
+        ...(await titleChange(tx, sessionId, title)),
+        ...(modelId !== undefined && { modelId }),
+        ...(systemPrompt !== undefined && { systemPrompt }),
+        ...(parameters !== undefined && { parameters: parameters ?? {} }),
+        ...(metadata !== undefined && { metadata: metadata ?? {} }),
+        updatedAt: new Date(clock.now()),
+      });
+    });
+    if (row === null) throw new ServiceError('NOT_FOUND');
+    return { session: toSession(row) };
+  };
+}

@@ -1,0 +1,232 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { getRequestListener, type HttpBindings } from '@hono/node-server';
+import type { AnyTRPCRouter } from '@trpc/server';
+import { Hono } from 'hono';
+import type { HealthOutput } from '@chat-service/shared/system-api';
+import type { Authenticate } from '../clients/auth/principal.ts';
+import type { Clock } from '../platform/clock.ts';
+import { newUuid } from '../platform/ids.ts';
+import type { Logger } from '../platform/logger.ts';
+import { ServiceError } from '../platform/service-error.ts';
+import { createClientAddress } from './client-address.ts';
+import { createHealthHttp } from './health-http.ts';
+import { createInFlight } from './in-flight.ts';
+import { corsHeaders, createOriginPolicy, preflightHeaders } from './origin-policy.ts';
+import { endWithProblem, problemResponse } from './problem.ts';
+import { beginHttpRequest, logCause, recordOf } from './request-log.ts';
+import { createTrpcHttp, trpcEndpoint } from './trpc-http.ts';
+import { createTrpcWs } from './trpc-ws.ts';
+
+export interface HttpServerOptions {
+  readonly router: AnyTRPCRouter;
+  readonly authenticate: Authenticate;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** What `system.health` says; `unavailable` turns readiness to 503. */
+  readonly health: () => Promise<HealthOutput>;
+  readonly version: string;
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Most bytes of a body and of a WebSocket frame. */
+  readonly maxBodyBytes: number;
+  /** Normalised: scheme and host in lower case, no default port. */
+  readonly corsOrigins: readonly string[];
+  /** Whether pages of any loopback origin may call. */
+  readonly loopbackOrigins: boolean;
+  /** A socket that has shown no token within so many milliseconds is closed. */
+  readonly webSocketAuthMs: number;
+  /** A reader that has taken nothing for so many milliseconds is cut. */
+  readonly streamStallMs: number;
+  /** Whether the last address in `X-Forwarded-For` is the client's: so it is behind one proxy of ours. @default false */
+  readonly trustProxy?: boolean;
+}
+
+export interface TransportStats {
+  readonly connections: number;
+  /** Calls and requests under way, subscriptions included. */
+  readonly inFlight: number;
+  /** Bytes held for WebSocket clients that have not taken them yet: all of them, and those of the slowest. */
+  readonly bufferedBytes: number;
+  readonly largestBufferedBytes: number;
+  /** Readers cut for not reading, since the start. */
+  readonly slowReadersCut: number;
+}
+
+/** All doors on one port. Disposing closes at once, without waiting for calls. */
+export interface HttpServer extends AsyncDisposable {
+  /** @throws when the address is taken or not ours. */
+  listen(): Promise<{ readonly url: string }>;
+  /** Turns readiness to 503 and asks idle WebSocket clients to go elsewhere; everything goes on being answered. */
+  beginDrain(): void;
+  /** Begins to drain, waits for what is under way for at most so many milliseconds, then closes everything. Never rejects. */
+  drain(options: { milliseconds: number }): Promise<void>;
+  stats(): TransportStats;
+}
+
+/** Proxies keep idle connections for about a minute: one that they reuse must not have been closed just now. */
+const keepAliveMs = 75_000;
+
+/** One HTTP server with every transport of the service on it. */
+export function createHttpServer(options: HttpServerOptions): HttpServer {
+  const { logger, clock, host, port } = options;
+  const inFlight = createInFlight();
+  const closing = new AbortController();
+  const clientAddress = createClientAddress(options.trustProxy ?? false);
+  const origins = createOriginPolicy(options);
+  let draining = false;
+  let slowReadersCut = 0;
+  const onCut = () => {
+    slowReadersCut += 1;
+  };
+
+  const trpcHttp = createTrpcHttp({ ...options, closing: closing.signal, onCut });
+  const trpcWs = createTrpcWs({ ...options, origins, clientAddress, inFlight, onCut });
+
+  const app = new Hono<{ Bindings: HttpBindings }>();
+  app.use(async (context, next) => {
+    const origin = context.req.header('origin');
+    if (origin === undefined) return next();
+    const { incoming, outgoing } = context.env;
+    const record = recordOf(incoming);
+    outgoing.setHeader('Vary', 'Origin');
+    if (!origins.allows(origin, context.req.header('host'))) {
+      record.code = 'FORBIDDEN';
+      const error = new ServiceError('FORBIDDEN', { detail: 'Pages of this origin may not call.' });
+      return problemResponse(error, record.requestId);
+    }
+    for (const [name, value] of Object.entries(corsHeaders(origin))) outgoing.setHeader(name, value);
+    const isPreflight = context.req.method === 'OPTIONS' && context.req.header('access-control-request-method');
+    return isPreflight ? new Response(null, { status: 204, headers: preflightHeaders }) : next();
+  });
+  app.all(`${trpcEndpoint}/*`, ({ req, env: { incoming, outgoing } }) =>
+    trpcHttp({
+      request: req.raw,
+      incoming,
+      outgoing,
+      record: recordOf(incoming),
+      clientAddress: clientAddress(incoming),
+    }),
+  );
+  app.route('/api/health', createHealthHttp({ ...options, isDraining: () => draining }));
+  app.all('/api/health/:probe{live|ready}?', ({ env: { incoming } }) => {
+    const record = recordOf(incoming);
+    record.code = 'METHOD_NOT_SUPPORTED';
+    return problemResponse(new ServiceError('METHOD_NOT_SUPPORTED'), record.requestId, { Allow: 'GET, HEAD' });
+  });
+  app.notFound(({ env: { incoming } }) => {
+    const record = recordOf(incoming);
+    record.code = 'NOT_FOUND';
+    return problemResponse(new ServiceError('NOT_FOUND'), record.requestId);
+  });
+  app.onError((error, { env: { incoming } }) => internalError(error, incoming));
+
+  function internalError(cause: unknown, incoming: IncomingMessage): Response {
+    const record = recordOf(incoming);
+    const error = new ServiceError('INTERNAL', { cause });
+    record.code = error.code;
+    logCause(logger, error, record.requestId, record.route);
+    return problemResponse(error, record.requestId);
+  }
+
+  function answer(incoming: IncomingMessage, outgoing: ServerResponse): void {
+    const record = beginHttpRequest(options, incoming, outgoing);
+    outgoing.once('close', inFlight.enter());
+    const listener = getRequestListener(app.fetch, {
+      hostname: 'localhost',
+      // Asked only for a request target or a host that is no URL.
+      errorHandler(error) {
+        if (!(error instanceof Error) || error.name !== 'RequestError') return internalError(error, incoming);
+        record.code = 'BAD_REQUEST';
+        return problemResponse(
+          new ServiceError('BAD_REQUEST', { detail: 'The URL cannot be read.' }),
+          record.requestId,
+        );
+      },
+    });
+    void listener(incoming, outgoing);
+  }
+
+  const server = createServer(
+    {
+      keepAliveTimeout: keepAliveMs,
+      // Other upgrades (to HTTP/2, say) are offers that may be left: such a request is answered as it is.
+      shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === 'websocket',
+    },
+    answer,
+  );
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
+    trpcWs.upgrade(request, socket, head),
+  );
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+    const requestId = newUuid();
+    logger.debug({ requestId, reason: error.code }, 'refused an unreadable request');
+    const detail = 'The request is not readable HTTP.';
+    endWithProblem(socket, new ServiceError('BAD_REQUEST', { detail }), requestId, unreadableStatus(error.code));
+  });
+
+  let closed: Promise<void> | null = null;
+  function close(): Promise<void> {
+    closed ??= closeAll();
+    return closed;
+  }
+
+  async function closeAll(): Promise<void> {
+    draining = true;
+    const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
+    closing.abort();
+    await trpcWs.close();
+    server.closeIdleConnections();
+    // One turn for the last bytes of streams that have just ended.
+    await new Promise((resolve) => setImmediate(resolve));
+    server.closeAllConnections();
+    await stopped;
+  }
+
+  function beginDrain() {
+    if (draining) return;
+    draining = true;
+    trpcWs.askToReconnect();
+  }
+
+  return {
+    listen: () =>
+      new Promise((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(port, host, () => {
+          server.off('error', reject);
+          const address = server.address();
+          const bound = typeof address === 'object' && address !== null ? address.port : port;
+          resolve({ url: `http://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${bound}` });
+        });
+      }),
+    beginDrain,
+    async drain({ milliseconds }) {
+      beginDrain();
+      const deadline = new AbortController();
+      const cancel = clock.after(milliseconds, () => deadline.abort());
+      await inFlight.idle(deadline.signal);
+      cancel();
+      await close();
+    },
+    stats() {
+      const buffered = [...trpcWs.connections].map((connection) => connection.buffered);
+      return {
+        connections: buffered.length,
+        inFlight: inFlight.size,
+        bufferedBytes: buffered.reduce((sum, bytes) => sum + bytes, 0),
+        largestBufferedBytes: Math.max(0, ...buffered),
+        slowReadersCut,
+      };
+    },
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** Statuses that tell more than "bad request" of what Node's parser refused. */
+function unreadableStatus(code: string | undefined): number {
+  if (code === 'HPE_HEADER_OVERFLOW') return 431;
+  return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+}

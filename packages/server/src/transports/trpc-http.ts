@@ -1,0 +1,214 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AnyTRPCRouter } from '@trpc/server';
+import { fetchRequestHandler } from '@trpc/server/adapters/fetch';
+import { errorTable } from '@chat-service/shared/errors';
+import type { Authenticate } from '../clients/auth/principal.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Logger } from '../platform/logger.ts';
+import { ServiceError } from '../platform/service-error.ts';
+import type { Authentication, RequestContext } from '../trpc/context.ts';
+import { currentCall } from '../trpc/current-call.ts';
+import { retryAfterOf, toServiceError, toWireError } from '../trpc/error-mapping.ts';
+import { readText } from './body.ts';
+import { bearerToken, challenge, endOfToken, hasTokenInUrl, judgeToken, tokenInUrl } from './credentials.ts';
+import { pathOf, logCause, type RequestRecord } from './request-log.ts';
+import { guardStream } from './stream-guard.ts';
+
+export const trpcEndpoint = '/trpc';
+/** Most calls in a batch, and in a WebSocket frame. */
+export const maxBatchSize = 20;
+
+export interface TrpcHttpOptions {
+  readonly router: AnyTRPCRouter;
+  readonly authenticate: Authenticate;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly maxBodyBytes: number;
+  readonly streamStallMs: number;
+  /** Ends streamed answers when it aborts. */
+  readonly closing: AbortSignal;
+  /** Counts readers that were cut. */
+  readonly onCut: () => void;
+}
+
+export interface TrpcHttpRequest {
+  readonly request: Request;
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+  readonly record: RequestRecord;
+  readonly clientAddress: string;
+}
+
+/** Serves tRPC over HTTP: single calls, batches, streamed batches, and subscriptions as server-sent events. */
+export function createTrpcHttp(options: TrpcHttpOptions): (request: TrpcHttpRequest) => Promise<Response> {
+  const { router, authenticate, logger, clock, maxBodyBytes, streamStallMs, closing, onCut } = options;
+
+  function refuse(error: ServiceError, record: RequestRecord, headers: Record<string, string> = {}): Response {
+    record.code = error.code;
+    logCause(logger, error, record.requestId, record.route);
+    const retryAfter = retryAfterOf(error);
+    return Response.json(
+      { error: { json: toWireError(error, record.requestId) } },
+      {
+        status: errorTable[error.code].status,
+        headers: {
+          'Cache-Control': 'no-store',
+          ...(retryAfter !== undefined && { 'Retry-After': String(retryAfter) }),
+          ...headers,
+        },
+      },
+    );
+  }
+
+  async function answer(call: TrpcHttpRequest): Promise<Response> {
+    const { request, incoming, outgoing, record } = call;
+    if (hasTokenInUrl(incoming.url)) return refuse(tokenInUrl(), record);
+    if (request.method !== 'GET' && request.method !== 'POST') {
+      return refuse(new ServiceError('METHOD_NOT_SUPPORTED'), record, { Allow: 'GET, POST' });
+    }
+    const query = new URL(request.url).searchParams;
+    const paths = pathsOf(request.url, query);
+    record.batchSize = query.get('batch') === '1' ? paths.length : null;
+
+    const token = bearerToken(request.headers.get('authorization') ?? undefined);
+    const authentication = await judgeToken(authenticate, token);
+    if (authentication.status === 'verified') record.userId = authentication.principal.userId;
+    else if (!answersRefusal(router, paths, request)) {
+      const { error } = authentication;
+      return refuse(
+        error,
+        record,
+        error.code === 'UNAUTHORIZED' ? { 'WWW-Authenticate': challenge(token !== null) } : {},
+      );
+    }
+
+    const refusal = request.method === 'POST' ? wrongMedia(request) : null;
+    if (refusal !== null) return refuse(refusal, record);
+    let body: string | null = null;
+    try {
+      if (request.method === 'POST') body = await readText(incoming, maxBodyBytes);
+    } catch (error) {
+      // What has not been read of the body would be taken for the next request.
+      return refuse(toServiceError(error), record, { Connection: 'close' });
+    }
+    const response = await handle(call, authentication, token !== null, body);
+    return response.body !== null && isStreamed(request, response)
+      ? guarded(response, response.body, authentication, incoming, outgoing)
+      : response;
+  }
+
+  function handle(
+    { request, record, clientAddress }: TrpcHttpRequest,
+    authentication: Authentication,
+    tokenGiven: boolean,
+    body: string | null,
+  ): Promise<Response> {
+    const { method, headers, signal } = request;
+    const context: RequestContext = {
+      requestId: record.requestId,
+      authentication,
+      clientAddress,
+      responseHeaders: new Headers(),
+    };
+    const told = new WeakSet<Error>();
+    return currentCall.run(record, () =>
+      fetchRequestHandler({
+        endpoint: trpcEndpoint,
+        req: new Request(request.url, { method, headers, signal, ...(body !== null && { body }) }),
+        router,
+        maxBatchSize,
+        createContext: () => context,
+        onError({ error, path }) {
+          if (told.has(error)) return;
+          told.add(error);
+          const known = toServiceError(error);
+          record.code ??= known.code;
+          if (signal.aborted && error.cause?.name === 'AbortError') return;
+          logCause(logger, known, record.requestId, path ?? record.route);
+        },
+        responseMeta({ type, errors }) {
+          const answered = answerHeaders(context, errors.map(toServiceError), tokenGiven);
+          // An event stream says by itself what caches may do with it.
+          if (type !== 'subscription') answered.set('Cache-Control', 'no-store');
+          return { headers: answered };
+        },
+      }),
+    );
+  }
+
+  function guarded(
+    response: Response,
+    body: ReadableStream<Uint8Array>,
+    authentication: Authentication,
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+  ): Response {
+    const isEventStream = isEventStreamResponse(response);
+    const stream = guardStream(body, {
+      clock,
+      signal: closing,
+      stallMs: streamStallMs,
+      // Calls under way are answered even after their token has ended; subscriptions are not.
+      endsAt: isEventStream ? endOfToken(authentication) : null,
+      ...(isEventStream && { prefix: ': stream\nretry: 1000\n\n' }),
+      cut: () => {
+        if (outgoing.writableFinished || outgoing.destroyed) return;
+        onCut();
+        incoming.socket.destroy();
+      },
+    });
+    return new Response(stream, { status: response.status, headers: response.headers });
+  }
+
+  return answer;
+}
+
+/** Headers of an answer to calls, from the errors among their results. */
+function answerHeaders(context: RequestContext, errors: ServiceError[], tokenGiven: boolean): Headers {
+  const headers = new Headers(context.responseHeaders);
+  const waits = errors.map(retryAfterOf).filter((wait) => wait !== undefined);
+  if (waits.length > 0) headers.set('Retry-After', String(Math.max(...waits)));
+  if (errors.some((error) => error.code === 'UNAUTHORIZED')) headers.set('WWW-Authenticate', challenge(tokenGiven));
+  return headers;
+}
+
+/** The procedure paths that a URL names; empty where it cannot be read. */
+function pathsOf(url: string, query: URLSearchParams): string[] {
+  try {
+    const path = decodeURIComponent(pathOf(new URL(url).pathname).slice(trpcEndpoint.length + 1));
+    return query.get('batch') === '1' ? path.split(',') : [path];
+  } catch {
+    return [];
+  }
+}
+
+/**
+ * Whether a request without a valid token goes on to tRPC: where a procedure needs none, and for event sources, which can
+ * read why they are refused only from the stream. All others are told at once, before their body is read.
+ */
+function answersRefusal(router: AnyTRPCRouter, paths: string[], request: Request): boolean {
+  const procedures = paths.slice(0, maxBatchSize).map((path) => router._def.procedures[path]);
+  if (procedures.some((procedure) => procedure?._def.meta?.access === 'public')) return true;
+  const wantsEvents = request.headers.get('accept')?.includes('text/event-stream') === true;
+  return (
+    wantsEvents && request.method === 'GET' && procedures.some((procedure) => procedure?._def.type === 'subscription')
+  );
+}
+
+function wrongMedia({ headers }: Request): ServiceError | null {
+  const type = headers.get('content-type')?.split(';', 1)[0]?.trim().toLowerCase();
+  if (type !== 'application/json') {
+    return new ServiceError('UNSUPPORTED_MEDIA_TYPE', { detail: 'The body has to be application/json.' });
+  }
+  const encoding = headers.get('content-encoding')?.trim().toLowerCase() ?? 'identity';
+  if (encoding === 'identity') return null;
+  return new ServiceError('UNSUPPORTED_MEDIA_TYPE', { detail: 'A compressed body is not read.' });
+}
+
+function isEventStreamResponse(response: Response): boolean {
+  return response.headers.get('content-type')?.startsWith('text/event-stream') === true;
+}
+
+function isStreamed(request: Request, response: Response): boolean {
+  return isEventStreamResponse(response) || (response.ok && request.headers.get('trpc-accept') === 'application/jsonl');
+}

@@ -1,0 +1,129 @@
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import postgres from 'postgres';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { openDatabase } from '../../src/db/database.ts';
+import { parseDatabaseUrl } from '../../src/db/database-url.ts';
+import { migrate } from '../../src/db/migrate.ts';
+import { readConnectionOptions } from '../../src/db/postgres/connection-options.ts';
+import { postgresDialect } from '../../src/db/postgres/dialect.ts';
+import { createTestDatabase, isAvailable, silentLogger } from '../support/databases.ts';
+
+const options = { logger: silentLogger };
+
+/** Ends every other connection to the database at `url`, as a restart of the server does. */
+async function cutConnections(url: string): Promise<void> {
+  const client = postgres(url, { max: 1 });
+  await client`
+    select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid()`;
+  await client.end();
+}
+
+describe('DATABASE_URL', () => {
+  it('names a file or a Postgres server', () => {
+    expect(parseDatabaseUrl('file:./data/chat.db')).toEqual({ kind: 'sqlite', file: resolve('data/chat.db') });
+    expect(parseDatabaseUrl('file:/data/chat.db')).toEqual({ kind: 'sqlite', file: '/data/chat.db' });
+    expect(parseDatabaseUrl('file:///data/a%20b.db')).toEqual({ kind: 'sqlite', file: '/data/a b.db' });
+    const url = 'postgresql://u:p@h/d';
+    expect(parseDatabaseUrl(url)).toEqual({ kind: 'postgres', url });
+  });
+
+  it.each(['mysql://u:geheim@h/d', 'file:', 'file::memory:', 'file:./x.db?mode=ro', 'postgres://u:geheim@h:x/d', ''])(
+    'refuses %j without repeating it',
+    (url) => {
+      expect(() => parseDatabaseUrl(url)).toThrow(/^DATABASE_URL: (?!.*geheim)/u);
+    },
+  );
+});
+
+describe('TLS of Postgres', () => {
+  const read = (query: string) => readConnectionOptions(`postgres://u:p@h/d${query}`);
+
+  it('follows sslmode', () => {
+    expect(read('').options).toEqual({ connect_timeout: 10 });
+    expect(read('?sslmode=disable').options.ssl).toBe(false);
+    expect(read('?sslmode=require').options.ssl).toBe('require');
+    expect(read('?sslmode=prefer').options.ssl).toBe('prefer');
+    expect(read('?sslmode=verify-full').options.ssl).toEqual({ rejectUnauthorized: true });
+    expect(read('?sslmode=verify-ca').options.ssl).toMatchObject({ rejectUnauthorized: true });
+  });
+
+  it('keeps what is meant for the client from the server', () => {
+    const { url } = read('?sslmode=require&channel_binding=require&connect_timeout=3&search_path=x');
+    expect(url).toBe('postgres://u:p@h/d?search_path=x');
+  });
+
+  it('refuses a mode that does not exist and a certificate that cannot be read', () => {
+    expect(() => read('?sslmode=on')).toThrow('sslmode must be one of');
+    expect(() => read('?sslmode=verify-full&sslrootcert=/missing.pem')).toThrow('/missing.pem cannot be read');
+  });
+});
+
+describe('opening a SQLite file', () => {
+  let directory: string;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'chat-service-open-'));
+  });
+  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+  it('makes directory and file, readable to their owner alone', async () => {
+    const file = join(directory, 'a/b/chat.db');
+    await migrate(`file:${file}`, options);
+    await using database = await openDatabase(`file:${file}`, options);
+    await database.ping();
+    if (process.platform === 'win32') return;
+    expect(statSync(join(directory, 'a')).mode & 0o777).toBe(0o700);
+    for (const name of [file, `${file}-wal`]) expect(statSync(name).mode & 0o777).toBe(0o600);
+  });
+
+  it('says what is wrong', async () => {
+    const notDatabase = join(directory, 'text');
+    writeFileSync(notDatabase, 'this is not a database'.repeat(100));
+    await expect(openDatabase(`file:${notDatabase}`, options)).rejects.toThrow('it is not a SQLite database');
+    await expect(openDatabase(`file:${notDatabase}/chat.db`, options)).rejects.toThrow('is not a directory');
+  });
+});
+
+describe('opening Postgres', () => {
+  it('says that nobody listens, without the password', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    server.close();
+    await once(server, 'close');
+    const url = `postgres://someone:geheim@127.0.0.1:${port}/chat`;
+    for (const attempt of [openDatabase(url, options), migrate(url, options)]) {
+      const error: unknown = await attempt.catch((thrown: unknown) => thrown);
+      expect(String(error)).toBe(
+        `Error: Postgres at 127.0.0.1:${port}/chat: connection refused; is it running, and are host and port right?`,
+      );
+      expect(postgresDialect.isUnavailable(error)).toBe(true);
+    }
+  });
+
+  it.skipIf(!isAvailable('postgres'))('says that the database or the password is wrong', async () => {
+    const url = new URL(inject('postgresUrl') ?? '');
+    url.pathname = '/missing';
+    await expect(openDatabase(url.href, options)).rejects.toThrow('there is no database of this name');
+  });
+
+  it.skipIf(!isAvailable('postgres'))('survives that its connections are cut, and calls it unavailable', async () => {
+    await using home = await createTestDatabase('postgres');
+    await migrate(home.url, options);
+    await using database = await openDatabase(home.url, { ...options, maxConnections: 1 });
+    const { users } = database.tables;
+    const cut: unknown = await database
+      .transaction(async (tx) => {
+        await tx.select().from(users);
+        await cutConnections(home.url);
+        await tx.select().from(users);
+      })
+      .catch((error: unknown) => error);
+    expect(database.dialect.isUnavailable(cut)).toBe(true);
+    expect(await database.query.$count(users)).toBe(0);
+  });
+});

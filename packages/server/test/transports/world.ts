@@ -1,0 +1,307 @@
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { connect } from 'node:net';
+import { createWSClient, createTRPCClient, wsLink, httpBatchStreamLink, splitLink } from '@trpc/client';
+import { tracked } from '@trpc/server';
+import superjson from 'superjson';
+import { WebSocket } from 'ws';
+import { z } from 'zod';
+import type { Principal } from '../../src/clients/auth/principal.ts';
+import type { Clock } from '../../src/platform/clock.ts';
+import { createLogger } from '../../src/platform/logger.ts';
+import { ServiceError } from '../../src/platform/service-error.ts';
+import { publicProcedure, userProcedure } from '../../src/trpc/procedures.ts';
+import { trpc } from '../../src/trpc/trpc.ts';
+import { createHttpServer, type HttpServerOptions } from '../../src/transports/http-server.ts';
+
+/** A clock whose hands the test turns; callbacks run in order of their time. */
+export interface ManualClock extends Clock {
+  advance(milliseconds: number): void;
+}
+
+export function manualClock(start = 1_800_000_000_000): ManualClock {
+  let now = start;
+  let timers: { at: number; callback: () => void }[] = [];
+  return {
+    now: () => now,
+    after(milliseconds, callback) {
+      const timer = { at: now + milliseconds, callback };
+      timers.push(timer);
+      return () => {
+        timers = timers.filter((other) => other !== timer);
+      };
+    },
+    advance(milliseconds) {
+      const end = now + milliseconds;
+      for (;;) {
+        const [next] = timers.filter((timer) => timer.at <= end).toSorted((a, b) => a.at - b.at);
+        if (next === undefined) break;
+        timers = timers.filter((timer) => timer !== next);
+        now = Math.max(now, next.at);
+        next.callback();
+      }
+      now = end;
+    },
+  };
+}
+
+export interface ToyEvent {
+  n: number;
+  pad: string;
+}
+
+/** An append-only log with readers that have a cursor, as the product's streams are. */
+export function toyLog() {
+  const events: ToyEvent[] = [];
+  let wake = Promise.withResolvers<void>();
+  const ring = () => {
+    wake.resolve();
+    wake = Promise.withResolvers<void>();
+  };
+  const log = {
+    /** How many events readers have taken out, all together. */
+    taken: 0,
+    readers: 0,
+    ended: false,
+    publish(count: number, size = 0) {
+      for (let i = 0; i < count; i += 1) events.push({ n: events.length + 1, pad: 'x'.repeat(size) });
+      ring();
+    },
+    end() {
+      log.ended = true;
+      ring();
+    },
+    async *read(after: number, signal: AbortSignal | undefined) {
+      const aborted = new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve(), { once: true }));
+      log.readers += 1;
+      try {
+        for (let position = after; signal?.aborted !== true; ) {
+          const woken = wake.promise;
+          const event = events[position];
+          if (event !== undefined) {
+            position += 1;
+            log.taken += 1;
+            yield tracked(String(event.n).padStart(8, '0'), event);
+          } else if (log.ended) return;
+          else await Promise.race([woken, aborted]);
+        }
+      } finally {
+        log.readers -= 1;
+      }
+    },
+  };
+  return log;
+}
+
+function toyRouter(log: ReturnType<typeof toyLog>, gates: Map<string, PromiseWithResolvers<void>>, seen: unknown[]) {
+  return trpc.router({
+    open: publicProcedure.query(() => 'open'),
+    echo: userProcedure
+      .input(z.strictObject({ text: z.string(), maybe: z.string().optional() }))
+      .query(({ input }) => {
+        seen.push(input);
+        return { text: input.text };
+      }),
+    whoami: userProcedure.query(({ ctx }) => ({ userId: ctx.principal.userId, requestId: ctx.requestId })),
+    write: userProcedure.input(z.object({ text: z.string() })).mutation(({ input }) => ({ length: input.text.length })),
+    plain: userProcedure.mutation(() => 'done'),
+    fail: userProcedure.input(z.object({ how: z.string() })).mutation(({ input }) => {
+      if (input.how === 'limited') throw new ServiceError('RATE_LIMITED', { retryAfter: 7 });
+      if (input.how === 'down') throw new ServiceError('UNAVAILABLE', { cause: new Error('secret: pg down') });
+      if (input.how === 'busy') throw new ServiceError('GENERATION_IN_PROGRESS', { streamId: 'stream-1' });
+      throw new TypeError('secret: x is undefined');
+    }),
+    hold: userProcedure.input(z.object({ gate: z.string() })).query(async ({ input }) => {
+      const gate = Promise.withResolvers<void>();
+      gates.set(input.gate, gate);
+      await gate.promise;
+      return input.gate;
+    }),
+    big: userProcedure.input(z.object({ size: z.number() })).query(({ input }) => 'y'.repeat(input.size)),
+    follow: userProcedure
+      .input(z.object({ lastEventId: z.string().optional() }).optional())
+      .subscription(({ input, signal }) => log.read(Number(input?.lastEventId ?? 0), signal)),
+    broken: userProcedure.subscription(async function* () {
+      yield tracked('1', 1);
+      throw new Error('secret: broke');
+    }),
+  });
+}
+
+export type ToyRouter = ReturnType<typeof toyRouter>;
+export type LogLine = Record<string, unknown> & { msg: string; level: string };
+
+/** Tokens read `user.expiry-in-seconds`; anything else does not verify. `down` cannot be judged. */
+export function tokenFor(userId: string, expiresAt: number): string {
+  return `${userId}.${expiresAt}`;
+}
+
+export async function createWorld(options: Partial<HttpServerOptions> = {}) {
+  const clock = manualClock();
+  const lines: LogLine[] = [];
+  const log = toyLog();
+  const gates = new Map<string, PromiseWithResolvers<void>>();
+  const seen: unknown[] = [];
+  const keys = { available: true };
+  const router = toyRouter(log, gates, seen);
+  const server = createHttpServer({
+    router,
+    async authenticate(token): Promise<Principal> {
+      if (!keys.available) throw new ServiceError('AUTH_UNAVAILABLE');
+      const [, userId, expiry] = /^([a-z]+)\.(\d+)$/u.exec(token) ?? [];
+      if (userId === undefined || (Number(expiry) + 30) * 1000 <= clock.now()) {
+        throw new ServiceError('UNAUTHORIZED', { detail: 'The token does not verify.' });
+      }
+      const expiresAt = Number(expiry);
+      return { userId, username: null, email: null, role: 'enduser', plan: 'free', issuedAt: null, expiresAt };
+    },
+    logger: createLogger({
+      level: 'debug',
+      destination: { write: (line: string) => void lines.push(JSON.parse(line) as LogLine) },
+    }),
+    clock,
+    health: async () => ({ status: 'ok', version: '1', timestamp: new Date(clock.now()).toISOString(), checks: {} }),
+    version: '1',
+    host: '127.0.0.1',
+    port: 0,
+    maxBodyBytes: 64 * 1024,
+    corsOrigins: ['https://app.example'],
+    loopbackOrigins: false,
+    webSocketAuthMs: 5000,
+    streamStallMs: 10_000,
+    ...options,
+  });
+  const { url } = await server.listen();
+  const nowSeconds = () => Math.floor(clock.now() / 1000);
+  const token = tokenFor('ada', nowSeconds() + 3600);
+  return {
+    clock,
+    lines,
+    log,
+    gates,
+    seen,
+    keys,
+    server,
+    url,
+    wsUrl: `${url.replace('http', 'ws')}/trpc`,
+    token,
+    nowSeconds,
+    /** The request lines so far. */
+    requests: () => lines.filter((line) => line.msg === 'request'),
+    fetch: (path: string, init: RequestInit = {}) =>
+      fetch(`${url}${path}`, { ...init, headers: { authorization: `Bearer ${token}`, ...init.headers } }),
+    post: (path: string, body: unknown, headers: Record<string, string> = {}) =>
+      fetch(`${url}${path}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', ...headers },
+        body: typeof body === 'string' ? body : JSON.stringify(body),
+      }),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+export type World = Awaited<ReturnType<typeof createWorld>>;
+
+/** The stock client: subscriptions over WebSocket, the rest as streamed batches. */
+export function stockClient(world: World, giveToken: () => string = () => world.token) {
+  const closes: number[] = [];
+  const sockets = createWSClient({
+    url: world.wsUrl,
+    WebSocket: globalThis.WebSocket,
+    connectionParams: () => ({ token: giveToken() }),
+    retryDelayMs: () => 0,
+    onClose: (cause) => void closes.push(cause?.code ?? 0),
+  });
+  const client = createTRPCClient<ToyRouter>({
+    links: [
+      splitLink({
+        condition: (op) => op.context['http'] !== true,
+        true: wsLink({ client: sockets, transformer: superjson }),
+        false: httpBatchStreamLink({
+          url: `${world.url}/trpc`,
+          transformer: superjson,
+          headers: () => ({ authorization: `Bearer ${giveToken()}` }),
+        }),
+      }),
+    ],
+  });
+  return { client, closes, close: () => sockets.close() };
+}
+
+export interface RawSocket {
+  readonly socket: WebSocket;
+  readonly frames: Frame[];
+  readonly texts: string[];
+  readonly closed: Promise<{ code: number; reason: string }>;
+  send(message: unknown): void;
+}
+
+export interface Frame {
+  id?: number | string | null;
+  method?: string;
+  result?: { type?: string; id?: string; data?: { json?: unknown } };
+  error?: { json: { code: number; message: string; data: Record<string, unknown> } };
+}
+
+/** A WebSocket of our own; with a token it introduces itself as the stock client does. */
+export async function rawSocket(
+  world: World,
+  { token, query = '?connectionParams=1', headers = {} }: { token?: string; query?: string; headers?: Record<string, string> } = {},
+): Promise<RawSocket> {
+  const socket = new WebSocket(`${world.wsUrl}${query}`, { headers, perMessageDeflate: false });
+  const frames: Frame[] = [];
+  const texts: string[] = [];
+  const closed = new Promise<{ code: number; reason: string }>((resolve) => {
+    socket.once('close', (code, reason) => resolve({ code, reason: reason.toString() }));
+  });
+  socket.on('message', (data: Buffer) => {
+    const text = data.toString();
+    texts.push(text);
+    if (text.startsWith('{')) frames.push(JSON.parse(text) as Frame);
+  });
+  await new Promise<void>((resolve, reject) => {
+    socket.once('open', resolve);
+    socket.once('error', reject);
+  });
+  socket.on('error', () => {});
+  const send = (message: unknown) => socket.send(typeof message === 'string' ? message : JSON.stringify(message));
+  if (token !== undefined) send({ method: 'connectionParams', data: { token } });
+  return { socket, frames, texts, closed, send };
+}
+
+export function call(id: number | string, method: string, path: string, json?: unknown, more: object = {}) {
+  return { id, method, params: { path, ...(json !== undefined && { input: { json } }), ...more } };
+}
+
+/** Writes bytes as they are and gives back everything that is answered until the server closes. */
+export function rawHttp(url: string, text: string | Buffer): Promise<string> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(port), hostname);
+    let answer = '';
+    socket.on('data', (data) => {
+      answer += data.toString();
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => (error.code === 'ECONNRESET' ? resolve(answer) : reject(error)));
+    socket.on('close', () => resolve(answer));
+    socket.write(text);
+  });
+}
+
+/** An HTTP request with headers that `fetch` does not let one set. */
+export function http(
+  world: World,
+  { method = 'GET', path, headers = {}, body }: { method?: string; path: string; headers?: Record<string, string>; body?: string },
+): Promise<{ status: number; headers: IncomingHttpHeaders; text: string }> {
+  return new Promise((resolve, reject) => {
+    const { hostname, port } = new URL(world.url);
+    const request = httpRequest({ hostname, port, method, path, headers, agent: false }, (response) => {
+      let text = '';
+      response.on('data', (data: Buffer) => {
+        text += data.toString();
+      });
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }));
+    });
+    request.on('error', reject);
+    request.end(body);
+  });
+}

@@ -1,0 +1,36 @@
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
+
+/** Workspace packages are tested from their sources; the rest are Vite's defaults for Node. */
+const conditions = ['@chat-service/source', 'module', 'node', 'development|production'];
+
+/** Not by `extends`: each project would start its own Postgres. */
+function project(name: string, directory: string, include: string): TestProjectInlineConfiguration {
+  return {
+    resolve: { conditions },
+    ssr: { resolve: { conditions } },
+    test: {
+      name,
+      root: directory,
+      include: [include],
+      environment: 'node',
+      pool: 'forks',
+      testTimeout: 20_000,
+      hookTimeout: 30_000,
+    },
+  };
+}
+
+export default defineConfig({
+  test: {
+    globalSetup: ['./vitest.postgres.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    projects: [
+      project('shared', './packages/shared', 'test/**/*.test.ts'),
+      project('server', './packages/server', 'test/**/*.test.ts'),
+      project('client-sdk', './packages/client-sdk', 'test/**/*.test.ts'),
+      project('e2e', './apps/e2e', 'specs/**/*.spec.ts'),
+      project('scripts', './scripts', 'test/**/*.test.ts'),
+    ],
+  },
+});
