@@ -17,6 +17,8 @@ async function test(args: readonly string[]): Promise<number> {
   if (code > 128) return code;
   const result = outcome(readReport());
   if (result.skipped.length > 0) console.log(`\nCould not run:\n  ${result.skipped.join('\n  ')}`);
+  if (code !== 0 && result.failed === 0)
+    console.log('\nNo test failed, but the run did: an error outside the tests, told above.');
   console.log(`\n${tally(result)}`);
   return code;
 }

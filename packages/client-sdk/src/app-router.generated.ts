@@ -126,7 +126,7 @@ export type AppRouter = import("@trpc/server").TRPCBuiltRouter<{
                 page?: number | undefined;
                 limit?: number | undefined;
                 cursor?: string | undefined;
-            };
+            } | undefined;
             output: {
                 sessions: {
                     id: string;

@@ -46,13 +46,21 @@ export async function serve(): Promise<void> {
     onListening: async (url) => {
       if (config.environment !== 'production') process.stdout.write(await developmentBanner(config, url));
     },
-    onFailedStart: (error) => complain(`could not start: ${error instanceof Error ? error.message : String(error)}`),
+    onFailedStart: (error) => complain(`could not start: ${startProblem(error, config)}`),
     signals: process,
     graceMs: config.shutdownGraceMs,
     clock: systemClock,
     logger,
   });
   process.exit(exitCode);
+}
+
+function startProblem(error: unknown, { http }: LoadedConfig): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = 'code' in error ? error.code : undefined;
+  if (code === 'EADDRINUSE') return `port ${http.port} of ${http.host} is in use; set PORT to another one`;
+  if (code === 'EADDRNOTAVAIL') return `${http.host} is no address of this machine; set HOST`;
+  return error.message;
 }
 
 async function developmentBanner({ auth }: LoadedConfig, url: string): Promise<string> {

@@ -11,7 +11,7 @@ function describeVariable(name: VariableName): Variable {
   const schema = envSchema.shape[name];
   const docs = variableDocs.get(schema);
   if (docs === undefined) throw new Error(`${name} is not documented`);
-  const value: unknown = schema.parse(undefined);
+  const value = schema.parse(undefined);
   return { name, ...docs, defaultText: value === undefined ? null : String(value) };
 }
 
@@ -60,7 +60,7 @@ export function configurationDocument(): string {
       return `| \`${name}\` | ${fallback} | ${`${description}${sample}`.replaceAll('|', '\\|')} |`;
     }),
   ]);
-  return `${[introduction, ...tables, '', notes].join('\n')}`;
+  return [introduction, ...tables, '', notes].join('\n');
 }
 
 const introduction = `# Configuration

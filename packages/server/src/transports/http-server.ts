@@ -10,6 +10,7 @@ import { newUuid } from '../platform/ids.ts';
 import type { Logger } from '../platform/logger.ts';
 import { ServiceError } from '../platform/service-error.ts';
 import { createClientAddress } from './client-address.ts';
+import { hasTokenInUrl, tokenInUrl } from './credentials.ts';
 import { createHealthHttp } from './health-http.ts';
 import { createInFlight } from './in-flight.ts';
 import { corsHeaders, createOriginPolicy, preflightHeaders } from './origin-policy.ts';
@@ -99,6 +100,13 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     for (const [name, value] of Object.entries(corsHeaders(origin))) outgoing.setHeader(name, value);
     const isPreflight = context.req.method === 'OPTIONS' && context.req.header('access-control-request-method');
     return isPreflight ? new Response(null, { status: 204, headers: preflightHeaders }) : next();
+  });
+  app.use(async ({ req, env: { incoming } }, next) => {
+    // On its own paths tRPC says so in its own form.
+    if (!hasTokenInUrl(incoming.url) || req.path.startsWith(`${trpcEndpoint}/`)) return next();
+    const record = recordOf(incoming);
+    record.code = 'BAD_REQUEST';
+    return problemResponse(tokenInUrl(), record.requestId);
   });
   app.all(`${trpcEndpoint}/*`, ({ req, env: { incoming, outgoing } }) =>
     trpcHttp({

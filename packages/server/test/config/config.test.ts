@@ -137,7 +137,7 @@ describe('models', () => {
     apiKeyEnv: 'LOCAL_KEY',
   };
   const file = (content: unknown) => ({
-    readTextFile: (path: string) => `${path === 'models.json' ? JSON.stringify(content) : ''}`,
+    readTextFile: (path: string) => (path === 'models.json' ? JSON.stringify(content) : ''),
   });
   const env = { MODELS_FILE: 'models.json', LOCAL_KEY: 'k', OPENAI_API_KEY: 'o' };
 

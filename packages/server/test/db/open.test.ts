@@ -50,6 +50,7 @@ describe('TLS of Postgres', () => {
     expect(read('?sslmode=prefer').options.ssl).toBe('prefer');
     expect(read('?sslmode=verify-full').options.ssl).toEqual({ rejectUnauthorized: true });
     expect(read('?sslmode=verify-ca').options.ssl).toMatchObject({ rejectUnauthorized: true });
+    expect(read('?sslrootcert=system').options.ssl).toEqual({ rejectUnauthorized: true });
   });
 
   it('keeps what is meant for the client from the server', () => {

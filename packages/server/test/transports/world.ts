@@ -6,43 +6,12 @@ import superjson from 'superjson';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
 import type { Principal } from '../../src/clients/auth/principal.ts';
-import type { Clock } from '../../src/platform/clock.ts';
 import { createLogger } from '../../src/platform/logger.ts';
 import { ServiceError } from '../../src/platform/service-error.ts';
 import { publicProcedure, userProcedure } from '../../src/trpc/procedures.ts';
 import { trpc } from '../../src/trpc/trpc.ts';
 import { createHttpServer, type HttpServerOptions } from '../../src/transports/http-server.ts';
-
-/** A clock whose hands the test turns; callbacks run in order of their time. */
-export interface ManualClock extends Clock {
-  advance(milliseconds: number): void;
-}
-
-export function manualClock(start = 1_800_000_000_000): ManualClock {
-  let now = start;
-  let timers: { at: number; callback: () => void }[] = [];
-  return {
-    now: () => now,
-    after(milliseconds, callback) {
-      const timer = { at: now + milliseconds, callback };
-      timers.push(timer);
-      return () => {
-        timers = timers.filter((other) => other !== timer);
-      };
-    },
-    advance(milliseconds) {
-      const end = now + milliseconds;
-      for (;;) {
-        const [next] = timers.filter((timer) => timer.at <= end).toSorted((a, b) => a.at - b.at);
-        if (next === undefined) break;
-        timers = timers.filter((timer) => timer !== next);
-        now = Math.max(now, next.at);
-        next.callback();
-      }
-      now = end;
-    },
-  };
-}
+import { createManualClock } from '../platform/manual-clock.ts';
 
 export interface ToyEvent {
   n: number;
@@ -136,7 +105,7 @@ export function tokenFor(userId: string, expiresAt: number): string {
 }
 
 export async function createWorld(options: Partial<HttpServerOptions> = {}) {
-  const clock = manualClock();
+  const clock = createManualClock();
   const lines: LogLine[] = [];
   const log = toyLog();
   const gates = new Map<string, PromiseWithResolvers<void>>();

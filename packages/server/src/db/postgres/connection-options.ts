@@ -64,17 +64,15 @@ function tlsOption(mode: SslMode | undefined, files: TlsFiles): Pick<Options<Rec
       file === undefined || file === 'system' ? [] : [[name, readTlsFile(file)]],
     ),
   );
-  const hasFiles = Object.keys(contents).length > 0;
-  if (!hasFiles && (mode === undefined || mode === 'allow' || mode === 'prefer' || mode === 'require')) {
-    return mode === undefined ? {} : { ssl: mode };
-  }
-  const checksCertificate = mode === 'verify-ca' || mode === 'verify-full' || files.ca !== undefined;
+  const checksHost = mode === 'verify-full' || files.ca === 'system';
+  const checksCertificate = checksHost || mode === 'verify-ca' || files.ca !== undefined;
+  if (!checksCertificate && Object.keys(contents).length === 0) return mode === undefined ? {} : { ssl: mode };
   return {
     ssl: {
       ...contents,
       rejectUnauthorized: checksCertificate,
-      // Anything but verify-full trusts every host whose certificate the authority has signed.
-      ...(mode === 'verify-full' ? {} : { checkServerIdentity: () => undefined }),
+      // The other modes trust every host whose certificate the authority has signed.
+      ...(checksHost ? {} : { checkServerIdentity: () => undefined }),
     },
   };
 }

@@ -8,8 +8,8 @@ export interface ProcessLockOptions {
   /** How long to wait for another process to let go of the file. */
   waitMilliseconds: number;
   clock: Clock;
-  /** Of this process, for the message that another one gets. */
-  processId: number;
+  /** Of this process, for the message that another one gets. @default not told */
+  processId?: number;
 }
 
 /** Milliseconds between two attempts. */
@@ -37,7 +37,8 @@ export async function acquireProcessLock(
     for (;;) {
       const connection = tryLock(lockFile);
       if (connection !== undefined) {
-        writeFileSync(ownerFile, `${processId}\n`, { mode: 0o600 });
+        // Also over the name that a killed process left behind.
+        writeFileSync(ownerFile, `${processId ?? ''}\n`, { mode: 0o600 });
         return disposable(connection, ownerFile);
       }
       if (clock.now() >= deadline) throw new Error(heldMessage(path, ownerFile));

@@ -27,6 +27,6 @@ describe('model.list', () => {
 
   it('answers nobody without a token', async () => {
     const caller = callerOf({ status: 'refused', error: new ServiceError('UNAUTHORIZED') });
-    await expect(caller.list()).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
+    await expect(caller.list()).rejects.toMatchObject({ cause: { code: 'UNAUTHORIZED' } });
   });
 });

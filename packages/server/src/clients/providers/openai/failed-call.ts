@@ -23,7 +23,7 @@ export function statusFailure(response: Response, body: unknown, clock: Clock): 
   return new AttemptFailure(`status ${status}: ${describeError(body)}`, {
     retryable: status === 408 || status === 429 || status >= 500,
     retryAfter: readRetryAfter(response.headers.get('retry-after'), clock),
-    providerAtFault: true,
+    providerAtFault: !requestAtFault,
   });
 }
 

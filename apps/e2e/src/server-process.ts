@@ -1,0 +1,40 @@
+import { createApp } from '@chat-service/server/app';
+import { runUntilStopped } from '@chat-service/server/commands/run-until-stopped';
+import type { ProbePoint } from '@chat-service/server/features/generations/probe';
+import { systemClock } from '@chat-service/server/platform/clock';
+import { createLogger } from '@chat-service/server/platform/logger';
+import { configOf } from './config-of.ts';
+
+/*
+ * The service in a process of its own, as `serve` runs it, that can be told to die or to freeze at a named moment of a
+ * generation's life: argument 1 is JSON of { SIGKILL?: { point, nth? }, SIGSTOP?: { point, nth? } }.
+ */
+
+type Moments = Partial<Record<'SIGKILL' | 'SIGSTOP', { point: ProbePoint; nth?: number }>>;
+
+const moments = JSON.parse(process.argv[2] ?? '{}') as Moments;
+const seen = new Map<ProbePoint, number>();
+
+function probe(point: ProbePoint): void {
+  const times = (seen.get(point) ?? 0) + 1;
+  seen.set(point, times);
+  for (const signal of ['SIGKILL', 'SIGSTOP'] as const) {
+    const moment = moments[signal];
+    if (moment?.point === point && times === (moment.nth ?? 1)) process.kill(process.pid, signal);
+  }
+}
+
+const config = configOf(process.env);
+const logger = createLogger({ level: config.logging.level, destination: process.stderr });
+setInterval(() => {}, 60_000);
+process.exit(
+  await runUntilStopped({
+    start: () => createApp(config, { logger, probe }),
+    onListening: async (url) => void process.stdout.write(`${url}\n`),
+    onFailedStart: (error) => void process.stderr.write(`${String(error)}\n`),
+    signals: process,
+    graceMs: config.shutdownGraceMs,
+    clock: systemClock,
+    logger,
+  }),
+);

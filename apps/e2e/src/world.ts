@@ -1,0 +1,160 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createChatClient, type ChatClient } from '@chat-service/client-sdk';
+import { createApp, type App } from '@chat-service/server/app';
+import { openDatabase, type Database } from '@chat-service/server/db/database';
+import { createLogger } from '@chat-service/server/platform/logger';
+import type { Probe } from '@chat-service/server/features/generations/probe';
+import {
+  createTestDatabase,
+  silentLogger,
+  type DatabaseKind,
+  type TestDatabase,
+} from '../../../packages/server/test/support/databases.ts';
+import { configOf } from './config-of.ts';
+import { startFakeAuth, type FakeAuth } from './fake-auth.ts';
+import { startFakeOpenAi, type FakeOpenAi } from './fake-openai.ts';
+import { spawnServer, type ServerProcess, type SpawnOptions } from './server-child.ts';
+import { openTrpcClient, type TrpcConnection } from './trpc-client.ts';
+
+export interface WorldOptions {
+  readonly kind: DatabaseKind;
+  /** Further variables of the service's configuration. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly probe?: Probe;
+  /** False: no server is started; the test spawns its own. @default true */
+  readonly serve?: boolean;
+}
+
+/** The service with everything around it that belongs to others, each real on the network or a fake that speaks its protocol. */
+export interface World extends AsyncDisposable {
+  readonly kind: DatabaseKind;
+  readonly auth: FakeAuth;
+  readonly openai: FakeOpenAi;
+  readonly databaseUrl: string;
+  /** Of the server in this process. */
+  readonly url: string;
+  readonly app: App;
+  /** The JSON log lines of the server in this process. */
+  readonly logs: readonly string[];
+  /** Variables for a server of this world. */
+  readonly env: Readonly<Record<string, string>>;
+  token(sub?: string, options?: Omit<Parameters<FakeAuth['token']>[0], 'sub'>): Promise<string>;
+  /** The SDK as this user; closed with the world. */
+  client(sub?: string, url?: string): ChatClient;
+  /** The stock tRPC client as this user; closed with the world. */
+  trpc(sub?: string, url?: string): TrpcConnection;
+  /** A server in a process of its own, on the same database. */
+  spawn(options?: SpawnOptions): Promise<ServerProcess>;
+  /** Ends the server in this process and starts it anew. */
+  restart(): Promise<void>;
+  /** A connection of the test's own to the database, for looking behind the service. */
+  openDatabase(): Promise<Database>;
+}
+
+export const testModel = 'test-model';
+
+/** A catalogue whose models are answered by the fake endpoint. */
+function catalogueOf(openai: FakeOpenAi): string {
+  const model = {
+    provider: 'openai',
+    description: 'A model of the fake endpoint.',
+    capabilities: ['general'],
+    maxTokens: 4096,
+    contextWindow: 128_000,
+    ratings: { speed: 3, quality: 3 },
+    baseUrl: openai.baseUrl,
+  };
+  return JSON.stringify({
+    default: testModel,
+    models: [
+      { ...model, id: testModel, name: 'Test', providerModel: 'fake-1', creditCost: { input: 1, output: 2 } },
+      { ...model, id: 'other-model', name: 'Other', providerModel: 'fake-2', creditCost: { input: 0.5, output: 1 } },
+      {
+        ...model,
+        id: 'backed-model',
+        name: 'Backed',
+        providerModel: 'fake-3',
+        creditCost: { input: 1, output: 1 },
+        fallback: 'other-model',
+      },
+    ],
+  });
+}
+
+export async function startWorld({ kind, env = {}, probe, serve = true }: WorldOptions): Promise<World> {
+  await using starting = new AsyncDisposableStack();
+  const auth = starting.use(await startFakeAuth());
+  const openai = starting.use(await startFakeOpenAi());
+  const database: TestDatabase = starting.use(await createTestDatabase(kind));
+  const directory = mkdtempSync(join(tmpdir(), 'chat-service-world-'));
+  starting.defer(() => rmSync(directory, { recursive: true, force: true }));
+  const modelsFile = join(directory, 'models.json');
+  writeFileSync(modelsFile, catalogueOf(openai));
+  const variables: Record<string, string> = {
+    NODE_ENV: 'test',
+    HOST: '127.0.0.1',
+    PORT: '0',
+    DATABASE_URL: database.url,
+    AUTH_JWKS_URL: auth.jwksUrl,
+    MODELS_FILE: modelsFile,
+    LEASE_SECONDS: '3',
+    SHUTDOWN_GRACE_SECONDS: '5',
+    LOG_LEVEL: 'info',
+    ...env,
+  };
+
+  const logs: string[] = [];
+  const logger = createLogger({ level: 'info', destination: { write: (line: string) => void logs.push(line) } });
+  const start = async () => {
+    const app = await createApp(configOf(variables), { logger, ...(probe !== undefined && { probe }) });
+    return { app, url: (await app.listen()).url };
+  };
+  let running: { app: App; url: string } | null = serve ? await start() : null;
+  const current = () => {
+    if (running === null) throw new Error('this world serves from processes of its own');
+    return running;
+  };
+  starting.defer(async () => running?.app[Symbol.asyncDispose]());
+  const opened = starting.move();
+
+  const tokenOf = (sub = 'alice', options: Omit<Parameters<FakeAuth['token']>[0], 'sub'> = {}) =>
+    auth.token({ sub, ...options });
+
+  return {
+    kind,
+    auth,
+    openai,
+    databaseUrl: database.url,
+    env: variables,
+    logs,
+    get url() {
+      return current().url;
+    },
+    get app() {
+      return current().app;
+    },
+    token: tokenOf,
+    client(sub, url = current().url) {
+      const client = createChatClient({ url, token: () => tokenOf(sub) });
+      opened.defer(() => client.close());
+      return client;
+    },
+    trpc(sub, url = current().url) {
+      return opened.use(openTrpcClient(url, () => tokenOf(sub)));
+    },
+    async spawn(options) {
+      return opened.use(await spawnServer(variables, options));
+    },
+    async restart() {
+      await current().app[Symbol.asyncDispose]();
+      running = null;
+      running = await start();
+    },
+    async openDatabase() {
+      return opened.use(await openDatabase(database.url, { logger: silentLogger }));
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
