@@ -52,7 +52,8 @@ const mayImport: Record<Layer, readonly Layer[]> = {
   store: ['operation', 'clients', 'db', 'platform'],
   clients: ['db', 'platform'],
   db: ['platform'],
-  trpc: ['clients', 'platform'],
+  // Errors of the database are told from bugs where errors are mapped.
+  trpc: ['clients', 'db', 'platform'],
   // The shapes of what it configures stand with what is configured.
   config: ['operation', 'clients', 'db', 'platform'],
   platform: [],

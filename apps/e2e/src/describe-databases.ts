@@ -3,5 +3,9 @@ import { databaseKinds, isAvailable, type DatabaseKind } from '../../../packages
 
 /** Runs a suite once for each database; one that this machine does not have is skipped, and the run says so. */
 export function describeEachDatabase(name: string, suite: (kind: DatabaseKind) => void): void {
-  for (const kind of databaseKinds) describe.skipIf(!isAvailable(kind))(`${name} (${kind})`, () => suite(kind));
+  for (const kind of databaseKinds) {
+    describe.skipIf(!isAvailable(kind))(`${name} (${kind})`, () => {
+      suite(kind);
+    });
+  }
 }

@@ -31,10 +31,12 @@ export function openTrpcClient(url: string, token: () => Promise<string>, option
       sockets.push(this);
     }
   }
+  // The ws package's class does what the client needs of the browser's, under types of its own.
+  const constructor: unknown = RecordedWebSocket;
   const socket = createWSClient({
     url: `${url.replace(/^http/u, 'ws')}/trpc`,
     connectionParams: async () => ({ token: await token() }),
-    WebSocket: RecordedWebSocket as unknown as typeof globalThis.WebSocket,
+    WebSocket: constructor as typeof globalThis.WebSocket,
     retryDelayMs: () => 10,
     lazy: { enabled: true, closeMs: 0 },
   });

@@ -14,6 +14,6 @@ export async function migrate(url: string, { logger }: { logger: Logger }): Prom
   const location = parseDatabaseUrl(url);
   const migrationsFolder = fileURLToPath(new URL(`../../migrations/${location.kind}`, import.meta.url));
   if (location.kind === 'sqlite') await migrateSqlite(location.file, migrationsFolder);
-  else await migratePostgres(location.url, migrationsFolder);
+  else await migratePostgres(location.url, { migrationsFolder, logger });
   logger.debug({ database: location.kind }, 'the database has the schema of this version');
 }

@@ -13,7 +13,7 @@ export class StatementError extends Error {
 }
 
 /** Postgres repeats whole rows in these members of its errors. */
-const memberWithRows = ['detail', 'where', 'internal_query'];
+const memberWithRows = ['detail', 'where', 'internalQuery'];
 
 /** Drizzle writes the parameters of a failed statement into the message: what is thrown instead of its error. */
 export function withoutParameters(error: unknown): unknown {

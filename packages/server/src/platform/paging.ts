@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { defaultPageLimit, type Pagination } from '@chat-service/shared/paging';
 import { ServiceError } from './service-error.ts';
 

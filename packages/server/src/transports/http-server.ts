@@ -89,17 +89,19 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   app.use(async (context, next) => {
     const origin = context.req.header('origin');
     if (origin === undefined) return next();
-    const { incoming, outgoing } = context.env;
-    const record = recordOf(incoming);
-    outgoing.setHeader('Vary', 'Origin');
+    const record = recordOf(context.env.incoming);
     if (!origins.allows(origin, context.req.header('host'))) {
       record.code = 'FORBIDDEN';
       const error = new ServiceError('FORBIDDEN', { detail: 'Pages of this origin may not call.' });
-      return problemResponse(error, record.requestId);
+      return problemResponse(error, record.requestId, { Vary: 'Origin' });
     }
-    for (const [name, value] of Object.entries(corsHeaders(origin))) outgoing.setHeader(name, value);
-    const isPreflight = context.req.method === 'OPTIONS' && context.req.header('access-control-request-method');
-    return isPreflight ? new Response(null, { status: 204, headers: preflightHeaders }) : next();
+    if (context.req.method === 'OPTIONS' && context.req.header('access-control-request-method') !== undefined) {
+      return new Response(null, { status: 204, headers: { ...preflightHeaders, ...corsHeaders(origin), Vary: 'Origin' } });
+    }
+    await next();
+    const { headers } = context.res;
+    for (const [name, value] of Object.entries(corsHeaders(origin))) headers.set(name, value);
+    headers.append('Vary', 'Origin');
   });
   app.use(async ({ req, env: { incoming } }, next) => {
     // On its own paths tRPC says so in its own form.

@@ -48,13 +48,13 @@ function isSameHost(origin: URL, host: string | undefined): boolean {
   return URL.parse(`${origin.protocol}//${host}`)?.host === origin.host;
 }
 
-export const exposedHeaders = 'X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, Location';
+const exposedHeaders = 'X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, Location';
 const allowedHeaders =
   'Authorization, Content-Type, Accept, Idempotency-Key, Last-Event-ID, X-Request-Id, Cache-Control, Trpc-Accept, Traceparent, Tracestate';
 
-/** Headers on every answer to an allowed origin. */
+/** Headers on every answer to an allowed origin, beside `Vary`. */
 export function corsHeaders(origin: string): Record<string, string> {
-  return { 'Access-Control-Allow-Origin': origin, 'Access-Control-Expose-Headers': exposedHeaders, Vary: 'Origin' };
+  return { 'Access-Control-Allow-Origin': origin, 'Access-Control-Expose-Headers': exposedHeaders };
 }
 
 /** Headers of the answer to a preflight. */

@@ -37,7 +37,7 @@ export function tapSocket(socket: WebSocket, send: (text: string) => void): Tap 
   const tapped: WebSocket = new Proxy(socket, {
     get(target, key): unknown {
       if (key === 'readyState') return open ? target.readyState : target.CLOSED;
-      return key in overridden ? overridden[key] : Reflect.get(target, key, target);
+      return Object.hasOwn(overridden, key) ? overridden[key] : Reflect.get(target, key, target);
     },
   });
 

@@ -103,6 +103,11 @@ export class WsWriter implements Outbound {
     for (const admitted of this.#waiting.splice(0)) admitted();
   }
 
+  sever(): void {
+    this.close();
+    this.#socket.terminate();
+  }
+
   #hasRoom(): boolean {
     return this.#granted === null && this.buffered <= pacedBytes;
   }
@@ -167,7 +172,6 @@ export class WsWriter implements Outbound {
   #cut(): void {
     if (this.#closed) return;
     this.#options.onCut();
-    this.close();
-    this.#socket.terminate();
+    this.sever();
   }
 }

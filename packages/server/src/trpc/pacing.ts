@@ -1,3 +1,5 @@
+import { ConnectionSevered } from '../platform/connection-severed.ts';
+
 /** The way back to a client. */
 export interface Outbound {
   /**
@@ -5,6 +7,8 @@ export interface Outbound {
    * the connection ends. Each permission is for one message.
    */
   ready(signal?: AbortSignal): Promise<void> | undefined;
+  /** Ends the connection at once, without a word. */
+  sever(): void;
 }
 
 /**
@@ -21,7 +25,7 @@ export function paced<T>(
       const iterator = source[Symbol.asyncIterator]();
       return {
         async next() {
-          const result = await iterator.next();
+          const result = await nextOrSever(iterator, outbound);
           if (result.done !== true) await outbound.ready(signal);
           return result;
         },
@@ -32,6 +36,15 @@ export function paced<T>(
       };
     },
   };
+}
+
+async function nextOrSever<T>(iterator: AsyncIterator<T>, outbound: Outbound): Promise<IteratorResult<T>> {
+  try {
+    return await iterator.next();
+  } catch (error) {
+    if (error instanceof ConnectionSevered) outbound.sever();
+    throw error;
+  }
 }
 
 export function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {

@@ -12,11 +12,21 @@ export interface BinResult {
   stderr: string;
 }
 
-/** Runs the bin in `cwd` with nothing of the surrounding environment but what `env` holds. */
-export async function runBin(
-  args: readonly string[],
-  { cwd, env = {} }: { cwd: string; env?: Record<string, string> },
-): Promise<BinResult> {
+export interface BinOptions {
+  cwd: string;
+  env?: Record<string, string>;
+}
+
+export interface RunningBin {
+  /** Resolves when the process is gone. */
+  result: Promise<BinResult>;
+  /** Resolves with all of standard output once it holds `words`; rejects when the process ends before. */
+  says(words: string): Promise<string>;
+  kill(signal: NodeJS.Signals): void;
+}
+
+/** Starts the bin in `cwd` with nothing of the surrounding environment but what `env` holds. */
+export function startBin(args: readonly string[], { cwd, env = {} }: BinOptions): RunningBin {
   const child = spawn(process.execPath, ['--conditions=@chat-service/source', main, ...args], {
     cwd,
     env: { PATH: process.env['PATH'] ?? '', ...env },
@@ -24,12 +34,27 @@ export async function runBin(
     timeout: 30_000,
   });
   const texts = { stdout: '', stderr: '' };
-  for (const name of ['stdout', 'stderr'] as const)
+  for (const name of ['stdout', 'stderr'] as const) {
     child[name].setEncoding('utf8').on('data', (text: string) => void (texts[name] += text));
-  const code = await new Promise<number | null>(
-    (resolve, reject) => void child.on('error', reject).on('close', resolve),
-  );
-  return { code, ...texts };
+  }
+  const result = new Promise<BinResult>((resolve, reject) => {
+    child.on('error', reject).on('close', (code) => resolve({ code, ...texts }));
+  });
+  return {
+    result,
+    says: (words) =>
+      new Promise((resolve, reject) => {
+        const look = () => texts.stdout.includes(words) && resolve(texts.stdout);
+        child.stdout.on('data', look);
+        look();
+        void result.then(({ stderr }) => reject(new Error(`ended without saying "${words}": ${stderr}`)));
+      }),
+    kill: (signal) => void child.kill(signal),
+  };
+}
+
+export function runBin(args: readonly string[], options: BinOptions): Promise<BinResult> {
+  return startBin(args, options).result;
 }
 
 /** An empty directory that goes with the scope. */

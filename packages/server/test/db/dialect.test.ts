@@ -17,7 +17,7 @@ const cases = [
   },
   {
     dialect: postgresDialect,
-    unavailable: ['ECONNREFUSED', 'CONNECTION_CLOSED', 'CONNECT_TIMEOUT', '08006', '57P01', '53300', '57014', '25006'],
+    unavailable: ['ECONNREFUSED', 'ECONNRESET', '08006', '57P01', '53300', '57014', '25006'],
     unique: ['23505'],
     neither: ['42601', '23503', '22P02', '25P02', 'EPERM', 'ENOENT'],
   },

@@ -44,18 +44,24 @@ describe('TLS of Postgres', () => {
   const read = (query: string) => readConnectionOptions(`postgres://u:p@h/d${query}`);
 
   it('follows sslmode', () => {
-    expect(read('').options).toEqual({ connect_timeout: 10 });
-    expect(read('?sslmode=disable').options.ssl).toBe(false);
-    expect(read('?sslmode=require').options.ssl).toBe('require');
-    expect(read('?sslmode=prefer').options.ssl).toBe('prefer');
-    expect(read('?sslmode=verify-full').options.ssl).toEqual({ rejectUnauthorized: true });
-    expect(read('?sslmode=verify-ca').options.ssl).toMatchObject({ rejectUnauthorized: true });
-    expect(read('?sslrootcert=system').options.ssl).toEqual({ rejectUnauthorized: true });
+    const unchecked = { rejectUnauthorized: false };
+    expect(read('').tls).toEqual([false]);
+    expect(read('?sslmode=disable').tls).toEqual([false]);
+    expect(read('?sslmode=require').tls).toMatchObject([unchecked]);
+    expect(read('?sslmode=prefer').tls).toMatchObject([unchecked, false]);
+    expect(read('?sslmode=allow').tls).toMatchObject([false, unchecked]);
+    expect(read('?sslmode=verify-full').tls).toEqual([{ rejectUnauthorized: true }]);
+    expect(read('?sslmode=verify-ca').tls).toMatchObject([{ rejectUnauthorized: true }]);
+    expect(read('?sslrootcert=system').tls).toEqual([{ rejectUnauthorized: true }]);
   });
 
-  it('keeps what is meant for the client from the server', () => {
-    const { url } = read('?sslmode=require&channel_binding=require&connect_timeout=3&search_path=x');
-    expect(url).toBe('postgres://u:p@h/d?search_path=x');
+  it('reads what is meant for the client, and leaves the rest', () => {
+    const { url, connectTimeout, settings } = read('?sslmode=require&connect_timeout=3&options=-c%20a%3Db&other=x');
+    expect({ url, connectTimeout, settings }).toEqual({
+      url: 'postgres://u:p@h/d?other=x',
+      connectTimeout: 3,
+      settings: '-c a=b -c TimeZone=UTC',
+    });
   });
 
   it('refuses a mode that does not exist and a certificate that cannot be read', () => {
@@ -110,6 +116,14 @@ describe('opening Postgres', () => {
     const url = new URL(inject('postgresUrl') ?? '');
     url.pathname = '/missing';
     await expect(openDatabase(url.href, options)).rejects.toThrow('there is no database of this name');
+  });
+
+  it.skipIf(!isAvailable('postgres'))('does without TLS where it is only preferred', async () => {
+    const url = inject('postgresUrl') ?? '';
+    await using database = await openDatabase(`${url}?sslmode=prefer`, options);
+    await database.ping();
+    if (process.env['TEST_DATABASE_URL'] !== undefined) return;
+    await expect(openDatabase(`${url}?sslmode=require`, options)).rejects.toThrow('does not support SSL');
   });
 
   it.skipIf(!isAvailable('postgres'))('survives that its connections are cut, and calls it unavailable', async () => {

@@ -200,7 +200,7 @@ describeEachDatabase('transactions', (fixture) => {
       const error: unknown = await failing.catch((thrown: unknown) => thrown);
       expect(error).toBeInstanceOf(StatementError);
       for (let current = error; current instanceof Error; current = current.cause) {
-        expect(inspect(current, { showHidden: true })).not.toContain(secret);
+        expect(inspect(current)).not.toContain(secret);
       }
     }
   });

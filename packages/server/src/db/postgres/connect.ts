@@ -1,31 +1,27 @@
 import { PgDialect, type PgPreparedQuery, type PreparedQueryConfig } from 'drizzle-orm/pg-core';
-import { drizzle, PostgresJsDatabase, PostgresJsSession } from 'drizzle-orm/postgres-js';
-import type postgres from 'postgres';
+import { NodePgDatabase, NodePgSession } from 'drizzle-orm/node-postgres';
+import type pg from 'pg';
 import type { Database, OpenOptions, Queryable } from '../database.ts';
-import { describePostgresUrl } from '../database-url.ts';
 import { withoutParameters } from '../statement-error.ts';
 import { TransactionScope, TransactionScopes } from '../transaction-scope.ts';
-import { createPostgresClient, endPostgresClient, postgresOpenError } from './client.ts';
 import { isRetryable, postgresDialect } from './dialect.ts';
+import { endPool, openPool } from './pool.ts';
 import * as tables from './schema.ts';
 
 const defaultMaxConnections = 10;
 /** How often a transaction runs again after a deadlock or a serialization failure. */
 const maxRetries = 3;
 
-type Session = PostgresJsSession<postgres.Sql, Record<string, never>, Record<string, never>>;
-type Unsafe = postgres.Sql['unsafe'];
+type Session = NodePgSession<Record<string, never>, Record<string, never>>;
 
-interface HandleOptions {
-  unsafe: Unsafe;
-  onError?: (error: unknown) => void;
-}
+/** Sends one statement, in whichever of the driver's forms. */
+type Send = (...parameters: unknown[]) => Promise<unknown>;
 
 /** Session that keeps what users wrote out of error messages. */
-class QuietSession extends PostgresJsSession<postgres.Sql, Record<string, never>, Record<string, never>> {
+class QuietSession extends NodePgSession<Record<string, never>, Record<string, never>> {
   readonly #onError: ((error: unknown) => void) | undefined;
 
-  constructor(client: postgres.Sql, dialect: PgDialect, onError?: (error: unknown) => void) {
+  constructor(client: pg.Pool, dialect: PgDialect, onError?: (error: unknown) => void) {
     super(client, dialect, undefined, {});
     this.#onError = onError;
   }
@@ -48,76 +44,100 @@ class QuietSession extends PostgresJsSession<postgres.Sql, Record<string, never>
   }
 }
 
-/** A handle whose every statement goes through `unsafe`, the only member of the client that Drizzle calls. */
-function createHandle(client: postgres.Sql, { unsafe, onError }: HandleOptions): Queryable {
-  const guarded = new Proxy(client, {
-    get: (target, key): unknown => (key === 'unsafe' ? unsafe : Reflect.get(target, key)),
+/** A handle whose every statement goes through `send`, in place of the only member of the pool that Drizzle calls. */
+function createHandle(pool: pg.Pool, send: Send, onError?: (error: unknown) => void): Queryable {
+  const guarded = new Proxy(pool, {
+    get: (target, key): unknown => (key === 'query' ? send : Reflect.get(target, key)),
   });
   const dialect = new PgDialect();
-  return new PostgresJsDatabase(dialect, new QuietSession(guarded, dialect, onError), undefined);
+  return new NodePgDatabase(dialect, new QuietSession(guarded, dialect, onError), undefined);
 }
 
 async function runOnce<Result>(
-  client: postgres.Sql,
+  pool: pg.Pool,
+  scopes: TransactionScopes,
+  work: (transaction: Queryable) => Promise<Result>,
+): Promise<Result> {
+  const client = await pool.connect();
+  // A connection that breaks also fails the statement that waits for it, or the next one; the event alone, without a
+  // listener, would end the process.
+  const ignore = () => {};
+  client.on('error', ignore);
+  let broken = true;
+  try {
+    const result = await runOn(client, createTransactionHandle, scopes, work);
+    broken = false;
+    return result;
+  } catch (error) {
+    broken = !(await rollBack(client));
+    throw error;
+  } finally {
+    client.removeListener('error', ignore);
+    client.release(broken);
+  }
+
+  function createTransactionHandle(scope: TransactionScope, send: Send): Queryable {
+    return createHandle(pool, send, (error) => scope.fail(error));
+  }
+}
+
+async function runOn<Result>(
+  client: pg.PoolClient,
+  createTransactionHandle: (scope: TransactionScope, send: Send) => Queryable,
   scopes: TransactionScopes,
   work: (transaction: Queryable) => Promise<Result>,
 ): Promise<Result> {
   const scope = new TransactionScope();
-  let result: { readonly value: Result } | undefined;
-  try {
-    await client.begin('isolation level read committed', async (transaction) => {
-      const unsafe: Unsafe = (...parameters) => {
-        scope.assertUsable();
-        return transaction.unsafe(...parameters);
-      };
-      const handle = createHandle(client, { unsafe, onError: (error) => scope.fail(error) });
-      result = { value: await scopes.run(scope, () => work(handle)) };
-      scope.throwFailure();
-    });
-  } finally {
-    // When the connection breaks, the driver gives up while `work` still runs.
-    scope.close();
-  }
-  if (result === undefined) throw new Error('the transaction committed without a result');
-  return result.value;
+  // One after the other: statements that the work started together wait here, not in the driver.
+  let last: Promise<unknown> = Promise.resolve();
+  const send: Send = (...parameters) => {
+    scope.assertUsable();
+    const sent = last.then((): unknown => Reflect.apply(client.query, client, parameters));
+    last = sent.catch(() => {});
+    return sent;
+  };
+  await client.query('begin isolation level read committed');
+  const result = await scopes.run(scope, () => work(createTransactionHandle(scope, send))).finally(() => last);
+  scope.throwFailure();
+  await client.query('commit');
+  return result;
 }
 
-export async function openPostgres(url: string, options: OpenOptions): Promise<Database> {
-  const client = createPostgresClient(url, { maxConnections: options.maxConnections ?? defaultMaxConnections });
-  // Tells the client to leave times and JSON to Drizzle's columns.
-  drizzle(client);
-  const scopes = new TransactionScopes();
-  const ping = async () => {
-    await client.unsafe('select 1');
-  };
+/** False where the connection can no longer be used. */
+async function rollBack(client: pg.PoolClient): Promise<boolean> {
   try {
-    await ping();
-  } catch (error) {
-    await endPostgresClient(client);
-    throw postgresOpenError(url, error);
+    await client.query('rollback');
+    return true;
+  } catch {
+    return false;
   }
+}
+
+export async function openPostgres(url: string, { logger, maxConnections }: OpenOptions): Promise<Database> {
+  const pool = await openPool(url, { logger, maxConnections: maxConnections ?? defaultMaxConnections });
+  const scopes = new TransactionScopes();
   return {
     kind: 'postgres',
     dialect: postgresDialect,
     tables,
-    query: createHandle(client, {
-      unsafe: (...parameters) => {
-        scopes.assertOutside('a lone statement was started');
-        return client.unsafe(...parameters);
-      },
+    query: createHandle(pool, async (...parameters) => {
+      scopes.assertOutside('a lone statement was started');
+      return Reflect.apply(pool.query, pool, parameters);
     }),
     async transaction(work) {
       scopes.assertOutside('a transaction was started');
       for (let attempt = 0; ; attempt += 1) {
         try {
-          return await runOnce(client, scopes, work);
+          return await runOnce(pool, scopes, work);
         } catch (error) {
           if (attempt >= maxRetries || !isRetryable(error)) throw error;
-          options.logger.debug({ database: describePostgresUrl(url), attempt, err: error }, 'transaction runs again');
+          logger.debug({ attempt, err: error }, 'a transaction runs again');
         }
       }
     },
-    ping,
-    [Symbol.asyncDispose]: () => endPostgresClient(client),
+    async ping() {
+      await pool.query('select 1');
+    },
+    [Symbol.asyncDispose]: () => endPool(pool),
   };
 }

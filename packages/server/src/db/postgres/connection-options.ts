@@ -1,22 +1,31 @@
 import { readFileSync } from 'node:fs';
-import type { Options } from 'postgres';
+import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { errorCode } from '../statement-error.ts';
 
 /** The TLS modes of libpq. `require` encrypts and checks nothing; the two `verify` modes check the certificate. */
 const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
 type SslMode = (typeof sslModes)[number];
 
-/** What libpq reads from an address and a server would refuse as an unknown setting. */
+/** What libpq reads from an address and nothing here needs. */
 const ignoredParameters = ['channel_binding', 'gssencmode'];
 
-interface ConnectionOptions {
+/** Seconds. */
+const defaultConnectTimeout = 10;
+
+export interface ConnectionOptions {
   /** Without the parameters that were read here. */
   readonly url: string;
-  readonly options: Pick<Options<Record<string, never>>, 'ssl' | 'connect_timeout'>;
+  /** How to encrypt: each is tried in turn where a server has no TLS. */
+  readonly tls: readonly (false | TlsOptions)[];
+  /** Seconds. */
+  readonly connectTimeout: number;
+  /** Settings for the server, in the form of its command line. */
+  readonly settings: string;
 }
 
 /**
- * Reads `sslmode`, `sslrootcert`, `sslcert` and `sslkey` from an address, as libpq does.
+ * Reads from an address what libpq reads from it: `sslmode`, `sslrootcert`, `sslcert`, `sslkey`, `connect_timeout`,
+ * `options`.
  *
  * @throws Error in words for a mode that does not exist or a file that cannot be read.
  */
@@ -28,20 +37,17 @@ export function readConnectionOptions(url: string): ConnectionOptions {
     return value ?? undefined;
   };
   for (const name of ignoredParameters) take(name);
-  const connectTimeout = Number(take('connect_timeout') ?? defaultConnectTimeout);
+  const connectTimeout = Number(take('connect_timeout'));
   const mode = readSslMode(take('sslmode'));
-  const files = { ca: take('sslrootcert'), cert: take('sslcert'), key: take('sslkey') };
+  const tls = tlsAttempts(mode, { ca: take('sslrootcert'), cert: take('sslcert'), key: take('sslkey') });
   return {
+    tls,
+    connectTimeout: connectTimeout > 0 ? connectTimeout : defaultConnectTimeout,
+    // Times then come in one form, whatever the server's own zone.
+    settings: [take('options'), '-c TimeZone=UTC'].filter((part) => part !== undefined).join(' '),
     url: address.href,
-    options: {
-      connect_timeout: Number.isFinite(connectTimeout) ? connectTimeout : defaultConnectTimeout,
-      ...tlsOption(mode, files),
-    },
   };
 }
-
-/** Seconds. */
-const defaultConnectTimeout = 10;
 
 function readSslMode(text: string | undefined): SslMode | undefined {
   if (text === undefined) return undefined;
@@ -56,24 +62,26 @@ interface TlsFiles {
   key: string | undefined;
 }
 
-function tlsOption(mode: SslMode | undefined, files: TlsFiles): Pick<Options<Record<string, never>>, 'ssl'> {
-  if (mode === 'disable') return { ssl: false };
-  const contents = Object.fromEntries(
-    Object.entries<string | undefined>({ ...files }).flatMap(([name, file]) =>
-      // `system` is the trust store that Node uses anyway.
-      file === undefined || file === 'system' ? [] : [[name, readTlsFile(file)]],
-    ),
-  );
+function tlsAttempts(mode: SslMode | undefined, files: TlsFiles): (false | TlsOptions)[] {
   const checksHost = mode === 'verify-full' || files.ca === 'system';
   const checksCertificate = checksHost || mode === 'verify-ca' || files.ca !== undefined;
-  if (!checksCertificate && Object.keys(contents).length === 0) return mode === undefined ? {} : { ssl: mode };
+  if (mode === 'disable' || (mode === undefined && !checksCertificate)) return [false];
+  const tls: TlsOptions = {
+    ...readTlsFiles(files),
+    rejectUnauthorized: checksCertificate,
+    // The other modes trust every host whose certificate the authority has signed.
+    ...(checksHost ? {} : { checkServerIdentity: () => undefined }),
+  };
+  if (checksCertificate || mode === 'require') return [tls];
+  return mode === 'allow' ? [false, tls] : [tls, false];
+}
+
+function readTlsFiles({ ca, cert, key }: TlsFiles): TlsOptions {
   return {
-    ssl: {
-      ...contents,
-      rejectUnauthorized: checksCertificate,
-      // The other modes trust every host whose certificate the authority has signed.
-      ...(checksHost ? {} : { checkServerIdentity: () => undefined }),
-    },
+    // `system` is the trust store that Node uses anyway.
+    ...(ca === undefined || ca === 'system' ? {} : { ca: readTlsFile(ca) }),
+    ...(cert === undefined ? {} : { cert: readTlsFile(cert) }),
+    ...(key === undefined ? {} : { key: readTlsFile(key) }),
   };
 }
 

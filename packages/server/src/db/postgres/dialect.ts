@@ -9,7 +9,7 @@ const now = sql`date_trunc('milliseconds', clock_timestamp())`;
 /** SQLSTATE classes: connection exceptions, insufficient resources, operator intervention, system errors. */
 const unavailableClasses = new Set(['08', '53', '57', '58']);
 
-/** Single codes: of SQLSTATE, of postgres.js, of Node's sockets. */
+/** Single codes: of SQLSTATE and of Node's sockets. */
 const unavailableCodes = new Set([
   '25006', // read_only_sql_transaction: the primary has become a standby
   '25P03', // idle_in_transaction_session_timeout
@@ -19,10 +19,6 @@ const unavailableCodes = new Set([
   '40001', // serialization_failure, after the last retry
   '40P01', // deadlock_detected, after the last retry
   '55P03', // lock_not_available
-  'CONNECTION_CLOSED',
-  'CONNECTION_DESTROYED',
-  'CONNECTION_ENDED',
-  'CONNECT_TIMEOUT',
   'EAI_AGAIN',
   'ECONNREFUSED',
   'ECONNRESET',
@@ -31,6 +27,19 @@ const unavailableCodes = new Set([
   'ENOTFOUND',
   'EPIPE',
   'ETIMEDOUT',
+]);
+
+/** What the driver says without a code. */
+const unavailableMessages = new Set([
+  'Cannot use a pool after calling end on the pool',
+  'Client has encountered a connection error and is not queryable',
+  'Client was closed and is not queryable',
+  'Connection terminated',
+  'Connection terminated due to connection timeout',
+  'Connection terminated unexpectedly',
+  'The server does not support SSL connections',
+  'timeout exceeded when trying to connect',
+  'timeout expired',
 ]);
 
 function isSqlState(code: string): boolean {
@@ -52,6 +61,7 @@ export const postgresDialect: Dialect = {
   isUnavailable: (error) =>
     someCause(error, (cause) => {
       const code = errorCode(cause) ?? '';
+      if (code === '') return unavailableMessages.has(cause.message);
       return unavailableCodes.has(code) || (isSqlState(code) && unavailableClasses.has(code.slice(0, 2)));
     }),
 };

@@ -35,10 +35,9 @@ export type Prompt =
 const answerShare = 1 / 4;
 
 /**
- * What the model is sent. Neighbours of one role are joined by a blank line. Left out are empty messages, answers
- * that never were (`failed`; `interrupted` too, whose question counts as unanswered, so that its partial text must
- * not stand between the question and the answer to come) and what comes before the first user message. Oldest turns
- * are dropped first, never the system prompt or the last user turn.
+ * What the model is sent. Neighbours of one role are joined by a blank line. Left out are empty messages, answers that
+ * `failed`, and what comes before the first user message; an answer that was stopped or interrupted stays as far as it
+ * came, so that the user can ask to go on. Oldest turns are dropped first, never the system prompt or the last user turn.
  */
 export function buildPrompt({ systemPrompt, history, contextWindow, maxOutput, countTokens }: PromptInput): Prompt {
   const turns = joinTurns(history);
@@ -79,5 +78,5 @@ function joinTurns(history: readonly HistoryMessage[]): PromptMessage[] {
 }
 
 function isAnswer(status: MessageStatus): boolean {
-  return status === 'complete' || status === 'stopped';
+  return status === 'complete' || status === 'stopped' || status === 'interrupted';
 }

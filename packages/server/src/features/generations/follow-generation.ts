@@ -1,5 +1,6 @@
 import { isTerminalEvent, type GenerationEvent } from '@chat-service/shared/events';
 import type { Clock } from '../../platform/clock.ts';
+import { ConnectionSevered } from '../../platform/connection-severed.ts';
 import { createWakeup, type Wakeup } from '../../platform/wakeup.ts';
 import { refusalError, terminalEvent } from './generation-events.ts';
 import type { GenerationLog, LogEntry } from './generation-log.ts';
@@ -23,15 +24,10 @@ export interface PositionedEvent {
   readonly event: GenerationEvent;
 }
 
-/** The end cannot be told for now: the connection is to be closed without a terminal event. */
-export class ReaderSevered extends Error {
-  override readonly name = 'ReaderSevered';
-}
-
 /**
  * The events of one generation from a place on, to its terminal event: nothing twice, nothing missing. Ends without
  * one when there is nothing (more) to send or the signal aborts.
- * @throws ServiceError with the refusal of a generation that was never admitted; {@link ReaderSevered}
+ * @throws ServiceError with the refusal of a generation that was never admitted; {@link ConnectionSevered}
  */
 export type FollowGeneration = (
   request: FollowRequest,
@@ -71,7 +67,7 @@ export function createFollowGeneration({ log, watch, readSnapshot, clock }: Foll
     try {
       return await readSnapshot(generationId);
     } catch (error) {
-      throw firstLook ? error : new ReaderSevered('The row could not be read.', { cause: error });
+      throw firstLook ? error : new ConnectionSevered(error);
     }
   }
 
@@ -114,7 +110,7 @@ export function createFollowGeneration({ log, watch, readSnapshot, clock }: Foll
         // There may be more than one read's worth: the next look tells.
         if (delivered > 0 && !gap && !rowChanged) continue;
         if (gap || firstLook || rowChanged || !cursor.synced) {
-          if (severed) throw new ReaderSevered();
+          if (severed) throw new ConnectionSevered();
           rowChanged = false;
           rowBell.clear();
           const snapshot = await readRow(generationId, firstLook);

@@ -43,7 +43,7 @@ export function createMessageStore({ tables }: Pick<Database, 'tables'>) {
           updatedAt: now,
         })
         .where(eq(sessions.id, session.id));
-      return stored.sort((a, b) => a.sequence - b.sequence);
+      return stored.toSorted((a, b) => a.sequence - b.sequence);
     },
 
     /** Writes the end of an answer. */

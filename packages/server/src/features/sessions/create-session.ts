@@ -92,7 +92,7 @@ export function createCreateSession(deps: CreateSessionDependencies): CreateSess
 function fingerprint(request: Omit<CreateSessionInput, 'idempotencyKey'>): unknown {
   const { title, initialMessage, modelId, source, systemPrompt, parameters, metadata, temporary } = request;
   const { temperature, topP, maxTokens } = parameters ?? {};
-  const pairs = Object.entries(metadata ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+  const pairs = Object.entries(metadata ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1));
   return [
     [title, initialMessage, modelId, source, systemPrompt, temporary].map((value) => value ?? null),
     [temperature, topP, maxTokens].map((value) => value ?? null),
