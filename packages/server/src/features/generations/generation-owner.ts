@@ -25,6 +25,8 @@ export interface OwnerDependencies {
  */
 export interface GenerationOwner {
   readonly instanceId: string;
+  /** Keeps a drain waiting for a generation that is claimed and not owned yet. */
+  expect(start: Promise<unknown>): void;
   /** Runs `work` as the owner of a generation, from admission to its end. */
   own(generation: RunningGeneration, confirmedAt: number, work: () => Promise<void>): void;
   owns(generationId: string): boolean;
@@ -55,6 +57,7 @@ export function createGenerationOwner(deps: OwnerDependencies): GenerationOwner 
   const { database, store, segments, clock, logger, probe, instanceId, leaseMilliseconds } = deps;
   const interval = deps.checkpointMilliseconds ?? Math.min(1000, Math.floor(leaseMilliseconds / 3));
   const owned = new Map<string, Owned>();
+  const starting = new Set<Promise<unknown>>();
   let draining = false;
   let stopped = false;
   let beating: Promise<void> | null = null;
@@ -116,6 +119,10 @@ export function createGenerationOwner(deps: OwnerDependencies): GenerationOwner 
 
   return {
     instanceId,
+    expect(start) {
+      const settled = start.catch(() => undefined).finally(() => starting.delete(settled));
+      starting.add(settled);
+    },
     own(generation, confirmedAt, work) {
       const ended = work()
         .catch((error: unknown) => {
@@ -149,7 +156,9 @@ export function createGenerationOwner(deps: OwnerDependencies): GenerationOwner 
     async drain(graceMilliseconds) {
       draining = true;
       const allEnded = async () => {
-        while (owned.size > 0) await Promise.all([...owned.values()].map(({ ended }) => ended));
+        while (owned.size + starting.size > 0) {
+          await Promise.all([...starting, ...[...owned.values()].map(({ ended }) => ended)]);
+        }
       };
       const graceOver = new AbortController();
       const ended = allEnded().finally(() => graceOver.abort());

@@ -69,6 +69,7 @@ export function createGenerations(options: GenerationsOptions) {
   const claim = createClaimGeneration({ ...base, recover, isShuttingDown: () => owner.isDraining });
   const startGeneration = createStartGeneration({
     ...base,
+    owner,
     claim,
     refuse,
     dialect: database.dialect,

@@ -10,9 +10,19 @@ export type SegmentsStore = ReturnType<typeof createSegmentsStore>;
 export function createSegmentsStore({ tables }: Pick<Database, 'tables'>) {
   const { generationSegments, generations } = tables;
   return {
-    /** One statement for all running generations. */
+    /**
+     * One statement for all running generations. A segment that is there already, because the answer to its commit was
+     * lost, is replaced by what has become of it since.
+     */
     async append(tx: Queryable, rows: readonly SegmentRow[]): Promise<void> {
-      if (rows.length > 0) await tx.insert(generationSegments).values([...rows]);
+      if (rows.length === 0) return;
+      await tx
+        .insert(generationSegments)
+        .values([...rows])
+        .onConflictDoUpdate({
+          target: [generationSegments.generationId, generationSegments.sequence],
+          set: { text: sql`excluded.text`, fence: sql`excluded.fence`, number: sql`excluded.number` },
+        });
     },
 
     /** The text so far and the position of its last event; null before the first checkpoint. */

@@ -3,6 +3,7 @@ import type { Logger } from '../../platform/logger.ts';
 import { ServiceError } from '../../platform/service-error.ts';
 import type { AdmitGeneration } from './admit-generation.ts';
 import type { Claim, ClaimGeneration } from './claim-generation.ts';
+import type { GenerationOwner } from './generation-owner.ts';
 import type { PreparePrompt, PromptModels } from './prepare-prompt.ts';
 import type { RefuseGeneration } from './refuse-generation.ts';
 import type { RunGeneration } from './run-generation.ts';
@@ -21,6 +22,7 @@ export interface StartDependencies {
   readonly admit: AdmitGeneration;
   readonly refuse: RefuseGeneration;
   readonly run: RunGeneration;
+  readonly owner: GenerationOwner;
   readonly models: PromptModels;
   readonly dialect: Database['dialect'];
   readonly logger: Logger;
@@ -30,7 +32,7 @@ export interface StartDependencies {
 export type StartGeneration = (request: SendRequest) => Promise<StartedGeneration>;
 
 export function createStartGeneration(deps: StartDependencies): StartGeneration {
-  const { claim: claimGeneration, prepare, admit, refuse, run, models, dialect, logger } = deps;
+  const { claim: claimGeneration, prepare, admit, refuse, run, owner, models, dialect, logger } = deps;
 
   /** Gives the claim back; where even that fails, the lease runs out and whoever meets it next does. */
   async function giveBack(claim: Claim, error: unknown): Promise<void> {
@@ -43,7 +45,7 @@ export function createStartGeneration(deps: StartDependencies): StartGeneration 
     }
   }
 
-  return async function startGeneration(request) {
+  async function start(request: SendRequest): Promise<StartedGeneration> {
     if (request.modelId !== undefined && models.chain(request.modelId).length === 0) {
       const errors = [{ path: 'modelId', message: 'unknown model' }];
       throw new ServiceError('BAD_REQUEST', { detail: 'There is no such model.', errors });
@@ -59,5 +61,11 @@ export function createStartGeneration(deps: StartDependencies): StartGeneration 
       throw error;
     }
     return { generationId: claim.id, claimFence: claim.fence };
+  }
+
+  return function startGeneration(request) {
+    const started = start(request);
+    owner.expect(started);
+    return started;
   };
 }
