@@ -2,7 +2,7 @@ import type { Database } from '../../db/database.ts';
 import { ServiceError } from '../../platform/service-error.ts';
 import type { FollowRequest, ReaderOrigin } from './follow-generation.ts';
 import type { GenerationRow, GenerationsStore } from './generations-store.ts';
-import { parseEventId } from './position.ts';
+import { comparePositions, parseEventId, type Position } from './position.ts';
 
 /** What a caller wants to follow: a generation by name or the latest one, from its start or after an event. */
 export interface ReaderRequest {
@@ -40,9 +40,17 @@ export function createResolveReader({ database, store, bufferMilliseconds }: Res
     if (lastEventId != null) {
       const position = parseEventId(sessionId, lastEventId);
       const row = position === null ? null : await store.findAt(query, sessionId, position);
-      if (position !== null && row !== null && (named === null || named.id === row.id)) return at(row, position);
+      if (position !== null && row !== null && (named === null || named.id === row.id)) {
+        return isOver(row, position) ? null : at(row, position);
+      }
     }
     const row = named ?? (await store.findLatest(query, sessionId, bufferMilliseconds));
     return row === null ? null : at(row, lastEventId == null ? 'start' : 'unknown');
   };
+}
+
+/** Whether the reader has seen the terminal event. */
+function isOver({ endFence, endNumber }: GenerationRow, position: Position): boolean {
+  if (endFence === null || endNumber === null) return false;
+  return comparePositions(position, { fence: endFence, number: endNumber }) >= 0;
 }

@@ -16,13 +16,16 @@ export interface FollowMessageDependencies {
   readonly followGeneration: FollowGeneration;
 }
 
-/** Watches an answer: the one named, or the one that runs or has just ended. Ends at once when there is nothing to send. */
-export type FollowMessage = (request: ReaderRequest, signal: AbortSignal) => EventStream;
+/**
+ * Watches an answer: the one named, or the one that runs or has just ended. Null when there is nothing (more) to send.
+ * @throws ServiceError `NOT_FOUND`, before anything is sent
+ */
+export type FollowMessage = (request: ReaderRequest, signal: AbortSignal) => Promise<EventStream | null>;
 
 export function createFollowMessage({ resolveReader, followGeneration }: FollowMessageDependencies): FollowMessage {
-  return async function* followMessage(request, signal) {
+  return async function followMessage(request, signal) {
     const reader = await resolveReader(request);
-    if (reader !== null) yield* identify(followGeneration, reader, signal);
+    return reader === null ? null : identify(followGeneration, reader, signal);
   };
 }
 

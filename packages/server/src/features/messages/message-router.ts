@@ -40,16 +40,16 @@ export function createMessageRouter(operations: MessageOperations) {
     stream: userProcedure
       .meta({ summary: 'Sends a message and streams the answer.' })
       .input(streamMessageInput)
-      .subscription(async function* ({ ctx, input, signal = never }) {
-        yield* tracking(operations.streamMessage({ ...input, userId: ctx.principal.userId }, signal));
-      }),
+      .subscription(async ({ ctx, input, signal = never }) =>
+        tracking(await operations.streamMessage({ ...input, userId: ctx.principal.userId }, signal)),
+      ),
     follow: userProcedure
       .meta({ summary: 'Streams an answer that was started elsewhere, or goes on after an event.' })
       .input(followMessageInput)
-      .subscription(async function* ({ ctx, input, signal = never }) {
+      .subscription(async ({ ctx, input, signal = never }) => {
         const { streamId, ...request } = input;
         const { userId } = ctx.principal;
-        yield* tracking(operations.followMessage({ ...request, userId, generationId: streamId }, signal));
+        return tracking(await operations.followMessage({ ...request, userId, generationId: streamId }, signal));
       }),
     stop: userProcedure
       .meta({ summary: 'Stops an answer; what was written stays.' })
@@ -83,6 +83,7 @@ export function createMessageRouter(operations: MessageOperations) {
 const never = new AbortController().signal;
 
 /** Every event carries its id: one without would make a client that reconnects start over. */
-async function* tracking(events: EventStream) {
+async function* tracking(events: EventStream | null) {
+  if (events === null) return;
   for await (const { id, event } of events) yield tracked<GenerationEvent>(id, event);
 }

@@ -1,4 +1,5 @@
 import { ServiceError } from '../../platform/service-error.ts';
+import type { AwaitGeneration } from '../generations/await-generation.ts';
 import type { FindByKey } from '../generations/find-by-key.ts';
 import type { FollowGeneration, FollowRequest } from '../generations/follow-generation.ts';
 import type { ResolveReader } from '../generations/resolve-reader.ts';
@@ -8,40 +9,49 @@ import { identify, type EventStream } from './follow-message.ts';
 
 export interface StreamMessageDependencies {
   readonly startGeneration: StartGeneration;
+  readonly awaitGeneration: AwaitGeneration;
   readonly resolveReader: ResolveReader;
   readonly findByKey: FindByKey;
   readonly followGeneration: FollowGeneration;
 }
 
-/** Sends a message and watches the answer. With the id of an event already seen it only watches: it starts nothing. */
+/**
+ * Sends a message and watches the answer. With the id of an event already seen it only watches: it starts nothing.
+ * Resolves once the answer is admitted; null when there is nothing more to send.
+ * @throws ServiceError with the refusal, before anything is sent
+ */
 export type StreamMessage = (
   request: SendRequest & { readonly lastEventId?: string | null | undefined },
   signal: AbortSignal,
-) => EventStream;
+) => Promise<EventStream | null>;
 
 export function createStreamMessage(deps: StreamMessageDependencies): StreamMessage {
-  const { startGeneration, resolveReader, findByKey, followGeneration } = deps;
+  const { startGeneration, awaitGeneration, resolveReader, findByKey, followGeneration } = deps;
 
-  async function start(request: SendRequest): Promise<FollowRequest | null> {
+  async function start(request: SendRequest, signal: AbortSignal): Promise<FollowRequest | null> {
     const { generationId, claimFence } = await startGeneration(request);
     const { sessionId, userId } = request;
-    if (claimFence === null) return resolveReader({ userId, sessionId, generationId });
+    if (claimFence === null) {
+      // It may still be refused, which is to be told before anything is sent.
+      await awaitGeneration({ id: generationId, sessionId }, 'admitted', signal);
+      return resolveReader({ userId, sessionId, generationId });
+    }
     return { generationId, sessionId, claimFence, from: 'start' };
   }
 
   /** A readable id names its generation; under an unreadable one the key still tells which one it was. */
-  async function resume(request: SendRequest, lastEventId: string): Promise<FollowRequest> {
+  async function resume(request: SendRequest, lastEventId: string): Promise<FollowRequest | null> {
     const { userId, sessionId } = request;
     const generationId = (await findByKey(request)) ?? undefined;
     const reader = await resolveReader({ userId, sessionId, generationId, lastEventId });
-    if (reader === null || (reader.from === 'unknown' && generationId === undefined)) {
+    if (reader?.from === 'unknown' && generationId === undefined) {
       throw new ServiceError('NOT_FOUND', { detail: 'There is no answer to go on with.' });
     }
     return reader;
   }
 
-  return async function* streamMessage({ lastEventId, ...request }, signal) {
-    const reader = lastEventId == null ? await start(request) : await resume(request, lastEventId);
-    if (reader !== null) yield* identify(followGeneration, reader, signal);
+  return async function streamMessage({ lastEventId, ...request }, signal) {
+    const reader = lastEventId == null ? await start(request, signal) : await resume(request, lastEventId);
+    return reader === null ? null : identify(followGeneration, reader, signal);
   };
 }
