@@ -1,14 +1,19 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { ProbePoint } from '@chat-service/server/features/generations/probe';
 
-export interface SpawnOptions {
-  readonly env?: Readonly<Record<string, string>>;
+/** When a server ends or freezes itself. */
+export interface ServerMoments {
   /** The process kills itself with SIGKILL when a generation reaches this point, for the `nth` time (from 1). */
   readonly killAt?: { readonly point: ProbePoint; readonly nth?: number };
   /** The process stops itself with SIGSTOP there instead. */
   readonly stopAt?: { readonly point: ProbePoint; readonly nth?: number };
+}
+
+export interface SpawnOptions extends ServerMoments {
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A server in a process of its own. Disposing kills it. */
@@ -16,6 +21,8 @@ export interface ServerProcess extends AsyncDisposable {
   readonly url: string;
   readonly pid: number;
   kill(signal: NodeJS.Signals): void;
+  /** Replaces the moments it was started with; they are counted from now on. */
+  arm(moments: ServerMoments): Promise<void>;
   /** Its exit code, or the signal that ended it. */
   readonly exited: Promise<number | NodeJS.Signals>;
   /** Its log lines so far. */
@@ -26,18 +33,17 @@ const entry = fileURLToPath(new URL('server-process.ts', import.meta.url));
 
 export async function spawnServer(
   env: Readonly<Record<string, string>>,
-  { env: further = {}, killAt, stopAt }: SpawnOptions = {},
+  { env: further = {}, ...moments }: SpawnOptions = {},
 ): Promise<ServerProcess> {
-  const probes = { ...(killAt && { SIGKILL: killAt }), ...(stopAt && { SIGSTOP: stopAt }) };
   const child = spawn(
     process.execPath,
-    ['--conditions=@chat-service/source', '--disable-warning=ExperimentalWarning', entry, JSON.stringify(probes)],
-    { env: { PATH: process.env['PATH'], ...env, ...further }, stdio: ['ignore', 'pipe', 'pipe'] },
+    ['--conditions=@chat-service/source', '--disable-warning=ExperimentalWarning', entry, JSON.stringify(signalsOf(moments))],
+    { env: { PATH: process.env['PATH'], ...env, ...further }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] },
   );
   const logs: string[] = [];
   createInterface({ input: child.stderr }).on('line', (line) => logs.push(line));
   const exited = new Promise<number | NodeJS.Signals>((resolve) => {
-    child.once('exit', (code, signal) => resolve(signal ?? code ?? -1));
+    child.once('close', (code, signal) => resolve(signal ?? code ?? -1));
   });
   const url = await new Promise<string>((resolve, reject) => {
     createInterface({ input: child.stdout }).once('line', resolve);
@@ -51,9 +57,18 @@ export async function spawnServer(
     exited,
     logs,
     kill: (signal) => void child.kill(signal),
+    async arm(further) {
+      const armed = once(child, 'message');
+      child.send(signalsOf(further));
+      await armed;
+    },
     async [Symbol.asyncDispose]() {
       if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
       await exited;
     },
   };
+}
+
+function signalsOf({ killAt, stopAt }: ServerMoments) {
+  return { ...(killAt && { SIGKILL: killAt }), ...(stopAt && { SIGSTOP: stopAt }) };
 }

@@ -7,13 +7,20 @@ import { configOf } from './config-of.ts';
 
 /*
  * The service in a process of its own, as `serve` runs it, that can be told to die or to freeze at a named moment of a
- * generation's life: argument 1 is JSON of { SIGKILL?: { point, nth? }, SIGSTOP?: { point, nth? } }.
+ * generation's life: argument 1 is JSON of { SIGKILL?: { point, nth? }, SIGSTOP?: { point, nth? } }. A message from its
+ * parent replaces these moments, counted from then on, and is answered. It does not outlive its parent.
  */
 
 type Moments = Partial<Record<'SIGKILL' | 'SIGSTOP', { point: ProbePoint; nth?: number }>>;
 
-const moments = JSON.parse(process.argv[2] ?? '{}') as Moments;
+let moments = JSON.parse(process.argv[2] ?? '{}') as Moments;
 const seen = new Map<ProbePoint, number>();
+process.on('message', (message: Moments) => {
+  moments = message;
+  seen.clear();
+  process.send?.('armed');
+});
+process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 
 function probe(point: ProbePoint): void {
   const times = (seen.get(point) ?? 0) + 1;

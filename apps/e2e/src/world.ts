@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createChatClient, type ChatClient } from '@chat-service/client-sdk';
 import { createApp, type App } from '@chat-service/server/app';
 import { openDatabase, type Database } from '@chat-service/server/db/database';
+import type { Clock } from '@chat-service/server/platform/clock';
 import { createLogger } from '@chat-service/server/platform/logger';
 import type { Probe } from '@chat-service/server/features/generations/probe';
 import {
@@ -18,11 +19,21 @@ import { startFakeOpenAi, type FakeOpenAi } from './fake-openai.ts';
 import { spawnServer, type ServerProcess, type SpawnOptions } from './server-child.ts';
 import { openTrpcClient, type TrpcConnection } from './trpc-client.ts';
 
+/** The services of others that a world starts before its own. */
+export interface WorldFakes {
+  readonly auth: FakeAuth;
+  readonly openai: FakeOpenAi;
+}
+
 export interface WorldOptions {
   readonly kind: DatabaseKind;
-  /** Further variables of the service's configuration. */
-  readonly env?: Readonly<Record<string, string>>;
+  /** Further variables of the service's configuration; an empty one counts as not set. */
+  readonly env?: Readonly<Record<string, string>> | ((fakes: WorldFakes) => Readonly<Record<string, string>>);
+  /** Models of the fake endpoint beside the usual ones; what an entry leaves out is as theirs. */
+  readonly models?: readonly ({ readonly id: string } & Readonly<Record<string, unknown>>)[];
   readonly probe?: Probe;
+  /** Of the server in this process. @default the system's */
+  readonly clock?: Clock;
   /** False: no server is started; the test spawns its own. @default true */
   readonly serve?: boolean;
 }
@@ -56,7 +67,7 @@ export interface World extends AsyncDisposable {
 export const testModel = 'test-model';
 
 /** A catalogue whose models are answered by the fake endpoint. */
-function catalogueOf(openai: FakeOpenAi): string {
+function catalogueOf(openai: FakeOpenAi, further: WorldOptions['models'] = []): string {
   const model = {
     provider: 'openai',
     description: 'A model of the fake endpoint.',
@@ -79,11 +90,19 @@ function catalogueOf(openai: FakeOpenAi): string {
         creditCost: { input: 1, output: 1 },
         fallback: 'other-model',
       },
+      ...further.map((entry) => ({
+        ...model,
+        name: entry.id,
+        providerModel: entry.id,
+        creditCost: { input: 1, output: 1 },
+        ...entry,
+      })),
     ],
   });
 }
 
-export async function startWorld({ kind, env = {}, probe, serve = true }: WorldOptions): Promise<World> {
+export async function startWorld(options: WorldOptions): Promise<World> {
+  const { kind, env = {}, models, probe, clock, serve = true } = options;
   await using starting = new AsyncDisposableStack();
   const auth = starting.use(await startFakeAuth());
   const openai = starting.use(await startFakeOpenAi());
@@ -91,7 +110,7 @@ export async function startWorld({ kind, env = {}, probe, serve = true }: WorldO
   const directory = mkdtempSync(join(tmpdir(), 'chat-service-world-'));
   starting.defer(() => rmSync(directory, { recursive: true, force: true }));
   const modelsFile = join(directory, 'models.json');
-  writeFileSync(modelsFile, catalogueOf(openai));
+  writeFileSync(modelsFile, catalogueOf(openai, models));
   const variables: Record<string, string> = {
     NODE_ENV: 'test',
     HOST: '127.0.0.1',
@@ -102,13 +121,17 @@ export async function startWorld({ kind, env = {}, probe, serve = true }: WorldO
     LEASE_SECONDS: '3',
     SHUTDOWN_GRACE_SECONDS: '5',
     LOG_LEVEL: 'info',
-    ...env,
+    ...(typeof env === 'function' ? env({ auth, openai }) : env),
   };
 
   const logs: string[] = [];
   const logger = createLogger({ level: 'info', destination: { write: (line: string) => void logs.push(line) } });
   const start = async () => {
-    const app = await createApp(configOf(variables), { logger, ...(probe !== undefined && { probe }) });
+    const app = await createApp(configOf(variables), {
+      logger,
+      ...(probe !== undefined && { probe }),
+      ...(clock !== undefined && { clock }),
+    });
     return { app, url: (await app.listen()).url };
   };
   let running: { app: App; url: string } | null = serve ? await start() : null;

@@ -1,10 +1,5 @@
 import { createInterface, type Interface } from 'node:readline';
-import {
-  DisconnectedError,
-  NothingToFollowError,
-  type ChatClient,
-  type MessageStream,
-} from '@chat-service/client-sdk';
+import { DisconnectedError, NothingToFollowError, type ChatClient, type MessageStream } from '@chat-service/client-sdk';
 import { explain } from './explain-error.ts';
 import type { Options } from './options.ts';
 

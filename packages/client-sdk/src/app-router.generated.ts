@@ -534,6 +534,64 @@ export type AppRouter = import("@trpc/server").TRPCBuiltRouter<{
             meta: object;
             errorShape: import("@chat-service/shared/errors").WireError;
         }>;
+        recommend: import("@trpc/server").TRPCQueryProcedure<{
+            input: {
+                task?: "analysis" | "code" | "creative" | "general" | "vision" | undefined;
+                priority?: "balanced" | "cost" | "quality" | "speed" | undefined;
+                requirements?: {
+                    minContextWindow?: number | undefined;
+                    capabilities?: ("analysis" | "code" | "creative" | "general" | "reasoning" | "tools" | "vision")[] | undefined;
+                } | undefined;
+                sessionId?: string | undefined;
+            };
+            output: {
+                recommended: {
+                    id: string;
+                    name: string;
+                    provider: string;
+                    description: string;
+                    capabilities: ("analysis" | "code" | "creative" | "general" | "reasoning" | "tools" | "vision")[];
+                    creditCost: {
+                        input: number;
+                        output: number;
+                    };
+                    maxTokens: number;
+                    contextWindow: number;
+                    ratings: {
+                        speed: number;
+                        quality: number;
+                    };
+                    available: boolean;
+                    unavailableReason: string | null;
+                };
+                reason: string;
+                estimatedCredits: number | null;
+                alternatives: {
+                    model: {
+                        id: string;
+                        name: string;
+                        provider: string;
+                        description: string;
+                        capabilities: ("analysis" | "code" | "creative" | "general" | "reasoning" | "tools" | "vision")[];
+                        creditCost: {
+                            input: number;
+                            output: number;
+                        };
+                        maxTokens: number;
+                        contextWindow: number;
+                        ratings: {
+                            speed: number;
+                            quality: number;
+                        };
+                        available: boolean;
+                        unavailableReason: string | null;
+                    };
+                    reason: string;
+                }[];
+            };
+            meta: object;
+            errorShape: import("@chat-service/shared/errors").WireError;
+        }>;
     }>>;
     system: import("@trpc/server").TRPCBuiltRouter<{
         ctx: object;

@@ -86,18 +86,24 @@ describe('a repeat', () => {
     expect(server.calls).toHaveLength(3);
   });
 
-  it.each(['QUOTA_EXCEEDED', 'INTERNAL', 'NOT_FOUND', 'MODEL_ERROR', 'A_NEW_CODE'])('is not made after %s', async (code) => {
-    await using server = await startToyServer();
-    await using chat = quickClient(server);
-    server.refusals.set('message.send', [{ code, status: 418 }]);
-    await expect(chat.messages.send({ sessionId, message: 'Hi' })).rejects.toMatchObject({ code });
-    expect(server.calls).toHaveLength(1);
-  });
+  it.each(['QUOTA_EXCEEDED', 'INTERNAL', 'NOT_FOUND', 'MODEL_ERROR', 'A_NEW_CODE'])(
+    'is not made after %s',
+    async (code) => {
+      await using server = await startToyServer();
+      await using chat = quickClient(server);
+      server.refusals.set('message.send', [{ code, status: 418 }]);
+      await expect(chat.messages.send({ sessionId, message: 'Hi' })).rejects.toMatchObject({ code });
+      expect(server.calls).toHaveLength(1);
+    },
+  );
 
   it('is made at most as often as it may be', async () => {
     await using server = await startToyServer();
     await using chat = quickClient(server, { maxRetries: 3 });
-    server.refusals.set('system.version', Array.from({ length: 9 }, () => busy));
+    server.refusals.set(
+      'system.version',
+      Array.from({ length: 9 }, () => busy),
+    );
     await expect(chat.system.version()).rejects.toMatchObject({ code: 'UNAVAILABLE', status: 503 });
     expect(server.calls).toHaveLength(4);
     await expect(chat.system.version({ maxRetries: 0 })).rejects.toBeInstanceOf(ChatError);

@@ -9,7 +9,12 @@ const chunk = (index: number): StreamEvent => ({
   text: `${index} `,
   id: String(index).padStart(6, '0'),
 });
-const resync: StreamEvent = { type: 'resync', streamId: 's', message: toyMessage('s', 'all', 'streaming'), id: '999999' };
+const resync: StreamEvent = {
+  type: 'resync',
+  streamId: 's',
+  message: toyMessage('s', 'all', 'streaming'),
+  id: '999999',
+};
 
 async function drain(queue: ReturnType<typeof createEventQueue>): Promise<StreamEvent[]> {
   const events: StreamEvent[] = [];

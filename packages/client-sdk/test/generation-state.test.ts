@@ -16,7 +16,10 @@ const logs: fc.Arbitrary<TrackedEvent[]> = fc
   .record({
     steps: fc.array(
       fc.oneof(
-        { weight: 5, arbitrary: fc.string({ maxLength: 4, unit: 'grapheme' }).map((text) => ({ kind: 'chunk' as const, text })) },
+        {
+          weight: 5,
+          arbitrary: fc.string({ maxLength: 4, unit: 'grapheme' }).map((text) => ({ kind: 'chunk' as const, text })),
+        },
         { weight: 1, arbitrary: fc.nat({ max: 10 }).map((lost) => ({ kind: 'resync' as const, lost })) },
       ),
       { maxLength: 20 },

@@ -33,7 +33,11 @@ describe.each(Object.entries(furtherCuts))('%s', (_, further) => {
     const calls = server.calls.map(({ call }) => call);
     // Once the first event has been seen, the text is not sent again.
     if (first > 0) expect(calls.filter((call) => call === 'ws message.stream')).toHaveLength(1);
-    if (first > 0 && first < eventCount) expect(calls).toContain('ws message.follow');
+    if (first > 0 && first < eventCount) {
+      const follow = server.calls.find(({ call }) => call === 'ws message.follow');
+      const lastEventId = generation?.log[first - 1]?.id;
+      expect(follow?.input).toEqual({ sessionId, streamId: generation?.streamId, lastEventId });
+    }
   });
 });
 
@@ -73,13 +77,33 @@ describe('a stream', () => {
     expect(server.opened()).toBe(8);
   });
 
-  it('fails soon when no server is there', async () => {
+  it('yields no event twice, not even when the server repeats them', async () => {
+    await using server = await startToyServer();
+    server.generations.script = pieces;
+    server.generations.forgetful = true;
+    server.cuts.push({ afterEvents: 3 }, { afterEvents: 2 });
+    await using chat = quickClient(server);
+    const events = await collect(chat.messages.stream({ sessionId, message: 'Hi' }));
+    expect(events.map(({ id }) => id)).toEqual(server.generations.all[0]?.log.map(({ id }) => id));
+  });
+
+  it('fails soon when no server is there, and tries no longer', async () => {
     const server = await startToyServer();
-    const chat = quickClient(server);
+    let attempts = 0;
+    const chat = quickClient(server, {
+      maxRetries: 0,
+      retryDelayMs: () => {
+        attempts += 1;
+        return 1;
+      },
+    });
     await server[Symbol.asyncDispose]();
     const stream = chat.messages.stream({ sessionId, message: 'Hi' });
     await expect(collect(stream)).rejects.toBeInstanceOf(ConnectionError);
     await expect(stream.finalMessage()).rejects.toMatchObject({ code: 'CONNECTION_FAILED', status: null });
+    const attemptsThen = attempts;
+    for (let call = 0; call < 50; call += 1) await expect(chat.system.version()).rejects.toThrow();
+    expect(attempts).toBe(attemptsThen);
     await chat.close();
   });
 

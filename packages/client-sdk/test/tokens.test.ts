@@ -7,7 +7,10 @@ import { startToyServer, type ToyServer } from './toy/toy-server.ts';
 const pieces = ['one ', 'two ', 'three'];
 
 /** Gives `t1`, and a next one each time a refresh is asked for; the server takes the newest only. */
-function rotatingToken(server: ToyServer): { token: (request: { refresh: boolean }) => Promise<string>; asked: boolean[] } {
+function rotatingToken(server: ToyServer): {
+  token: (request: { refresh: boolean }) => Promise<string>;
+  asked: boolean[];
+} {
   const asked: boolean[] = [];
   let issued = 1;
   return {
@@ -83,7 +86,9 @@ describe('an expired token', () => {
     await using server = await startToyServer();
     server.tokens = new Set(['other']);
     await using chat = quickClient(server);
-    await expect(chat.messages.stream({ sessionId, message: 'Hi' }).finalMessage()).rejects.toBeInstanceOf(UnauthorizedError);
+    await expect(chat.messages.stream({ sessionId, message: 'Hi' }).finalMessage()).rejects.toBeInstanceOf(
+      UnauthorizedError,
+    );
     await expect(chat.system.version()).rejects.toBeInstanceOf(UnauthorizedError);
     expect(server.calls).toHaveLength(2);
   });

@@ -19,6 +19,7 @@ import { createMessageRouter } from './features/messages/message-router.ts';
 import { createListModels } from './features/models/list-models.ts';
 import { createModelRouter } from './features/models/model-router.ts';
 import { createModels, type Models } from './features/models/models.ts';
+import { createRecommendModel } from './features/models/recommend-model.ts';
 import { createStreamCompletion } from './features/models/stream-completion.ts';
 import { createSessionOperations } from './features/sessions/session-operations.ts';
 import { createSessionRouter } from './features/sessions/session-router.ts';
@@ -120,10 +121,14 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
     version: version.version,
     clock,
   });
+  const listModels = createListModels(models);
   const router = createAppRouter({
     session: createSessionRouter(sessions),
     message: createMessageRouter(messages),
-    model: createModelRouter({ listModels: createListModels(models) }),
+    model: createModelRouter({
+      listModels,
+      recommendModel: createRecommendModel({ listModels, estimateConversation: generations.estimateConversation }),
+    }),
     system: createSystemRouter({ checkHealth, version }),
   });
   const server = opened.use(

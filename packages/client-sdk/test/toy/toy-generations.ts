@@ -22,6 +22,8 @@ export interface ToyGeneration {
 export interface ToyGenerations {
   /** Text pieces that each new generation writes by itself; null leaves it to the test. */
   script: string[] | null;
+  /** Follows from the start, whatever id it is given. */
+  forgetful: boolean;
   readonly all: ToyGeneration[];
   /** Starts, or joins the one with that key. */
   start(key: string, text: string | undefined): ToyGeneration;
@@ -33,6 +35,7 @@ export function createToyGenerations(): ToyGenerations {
   const all: ToyGeneration[] = [];
   const generations: ToyGenerations = {
     script: null,
+    forgetful: false,
     all,
     start(key, text) {
       const known = byKey.get(key);

@@ -15,7 +15,7 @@ import {
 } from '@chat-service/shared/session-api';
 import type { Session } from '@chat-service/shared/objects';
 import superjson from 'superjson';
-import { sessionId, toyMessage, type ToyGenerations } from './toy-generations.ts';
+import { toyMessage, type ToyGenerations } from './toy-generations.ts';
 import type { ToyServer } from './toy-server.ts';
 
 export interface ToyContext {
@@ -110,7 +110,8 @@ export function createToyRouter({ generations, calls, refusals, isTaken }: Toy) 
           if (input.streamId !== undefined) throw notFound();
           return;
         }
-        for await (const { id, event } of generation.read(input.lastEventId ?? null, signal)) yield tracked(id, event);
+        const after = generations.forgetful ? null : (input.lastEventId ?? null);
+        for await (const { id, event } of generation.read(after, signal)) yield tracked(id, event);
       }),
       stop: procedure.input(stopMessageInput).mutation(({ input }) => {
         const generation = generations.find(input.streamId);
@@ -142,5 +143,3 @@ function toySession(id: string): Session {
     updatedAt: '2026-01-01T00:00:00.000Z',
   };
 }
-
-export { sessionId };

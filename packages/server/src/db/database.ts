@@ -10,14 +10,15 @@ export type Tables = typeof import('./postgres/schema.ts');
 
 /**
  * What queries are written against, on both databases. Only what both dialects of Drizzle share is used of it: no
- * `distinct on`, no `ilike`, no arrays, no `for()` (see {@link Dialect.forUpdate}), no `where` beside `onConflictDoNothing` (Drizzle
- * writes wrong SQL of it for SQLite; without a target it covers every unique index, the partial ones too).
+ * `distinct on`, no `ilike`, no arrays, no `for()` (see {@link Dialect.forUpdate}), no `where` beside
+ * `onConflictDoNothing` (Drizzle writes wrong SQL of it for SQLite; without a target it covers every unique index, the
+ * partial ones too).
  *
  * The number of rows that a statement changed is read through `.returning()`: what an insert, update or delete resolves
  * to without it differs from driver to driver and is `unknown` here.
  *
  * A `Date`, boolean or object reaches the database only through a column (`eq(column, value)`, `values`, `set`,
- * `sql.param(value, column)`); put bare into an `sql` fragment it is refused.
+ * `sql.param(value, column)`); put bare into an `sql` fragment SQLite refuses it.
  */
 export type Queryable = Pick<
   PgDatabase<PgQueryResultHKT>,

@@ -12,6 +12,11 @@ export class StatementError extends Error {
   }
 }
 
+/** The connection was closed; nothing can be asked of it any more. */
+export class DatabaseClosedError extends Error {
+  override readonly name = 'DatabaseClosedError';
+}
+
 /** Postgres repeats whole rows in these members of its errors. */
 const memberWithRows = ['detail', 'where', 'internalQuery'];
 

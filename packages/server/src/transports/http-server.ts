@@ -16,6 +16,7 @@ import { createInFlight } from './in-flight.ts';
 import { corsHeaders, createOriginPolicy, preflightHeaders } from './origin-policy.ts';
 import { endWithProblem, problemResponse } from './problem.ts';
 import { beginHttpRequest, logCause, recordOf } from './request-log.ts';
+import { createRestAdapter } from './rest/rest-adapter.ts';
 import { createTrpcHttp, trpcEndpoint } from './trpc-http.ts';
 import { createTrpcWs } from './trpc-ws.ts';
 
@@ -83,6 +84,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   };
 
   const trpcHttp = createTrpcHttp({ ...options, closing: closing.signal, onCut });
+  const rest = createRestAdapter({ ...options, closing: closing.signal, onCut });
   const trpcWs = createTrpcWs({ ...options, origins, clientAddress, inFlight, onCut });
 
   const app = new Hono<{ Bindings: HttpBindings }>();
@@ -96,7 +98,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       return problemResponse(error, record.requestId, { Vary: 'Origin' });
     }
     if (context.req.method === 'OPTIONS' && context.req.header('access-control-request-method') !== undefined) {
-      return new Response(null, { status: 204, headers: { ...preflightHeaders, ...corsHeaders(origin), Vary: 'Origin' } });
+      return new Response(null, {
+        status: 204,
+        headers: { ...preflightHeaders, ...corsHeaders(origin), Vary: 'Origin' },
+      });
     }
     await next();
     const { headers } = context.res;
@@ -124,6 +129,14 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     const record = recordOf(incoming);
     record.code = 'METHOD_NOT_SUPPORTED';
     return problemResponse(new ServiceError('METHOD_NOT_SUPPORTED'), record.requestId, { Allow: 'GET, HEAD' });
+  });
+  app.all('/api/*', (context) => {
+    const { incoming, outgoing } = context.env;
+    const request = context.req.raw;
+    const record = recordOf(incoming);
+    return (
+      rest.answer({ request, incoming, outgoing, record, clientAddress: clientAddress(incoming) }) ?? context.notFound()
+    );
   });
   app.notFound(({ env: { incoming } }) => {
     const record = recordOf(incoming);

@@ -91,17 +91,17 @@ export function createTrpcHttp(options: TrpcHttpOptions): (request: TrpcHttpRequ
       // What has not been read of the body would be taken for the next request.
       return refuse(toServiceError(error), record, { Connection: 'close' });
     }
-    const response = await handle(call, authentication, token !== null, body);
+    const severed = new AbortController();
+    const response = await handle(call, authentication, { tokenGiven: token !== null, body, severed });
     return response.body !== null && isStreamed(request, response)
-      ? guarded(response, response.body, authentication, incoming, outgoing)
+      ? guarded(response, response.body, authentication, { incoming, outgoing, severed })
       : response;
   }
 
   function handle(
     { request, record, clientAddress }: TrpcHttpRequest,
     authentication: Authentication,
-    tokenGiven: boolean,
-    body: string | null,
+    { tokenGiven, body, severed }: { tokenGiven: boolean; body: string | null; severed: AbortController },
   ): Promise<Response> {
     const { method, headers, signal } = request;
     const context: RequestContext = {
@@ -109,6 +109,8 @@ export function createTrpcHttp(options: TrpcHttpOptions): (request: TrpcHttpRequ
       authentication,
       clientAddress,
       responseHeaders: new Headers(),
+      // The answer is pulled by its socket, so there is nothing to wait for.
+      outbound: { ready: () => undefined, sever: () => severed.abort() },
     };
     const told = new WeakSet<Error>();
     return currentCall.run(record, () =>
@@ -140,13 +142,12 @@ export function createTrpcHttp(options: TrpcHttpOptions): (request: TrpcHttpRequ
     response: Response,
     body: ReadableStream<Uint8Array>,
     authentication: Authentication,
-    incoming: IncomingMessage,
-    outgoing: ServerResponse,
+    { incoming, outgoing, severed }: { incoming: IncomingMessage; outgoing: ServerResponse; severed: AbortController },
   ): Response {
     const isEventStream = isEventStreamResponse(response);
     const stream = guardStream(body, {
       clock,
-      signal: closing,
+      signal: AbortSignal.any([closing, severed.signal]),
       stallMs: streamStallMs,
       // Calls under way are answered even after their token has ended; subscriptions are not.
       endsAt: isEventStream ? endOfToken(authentication) : null,
@@ -187,12 +188,21 @@ function pathsOf(url: string, query: URLSearchParams): string[] {
  * read why they are refused only from the stream. All others are told at once, before their body is read.
  */
 function answersRefusal(router: AnyTRPCRouter, paths: string[], request: Request): boolean {
-  const procedures = paths.slice(0, maxBatchSize).map((path) => router._def.procedures[path]);
-  if (procedures.some((procedure) => procedure?._def.meta?.access === 'public')) return true;
+  const called = paths.slice(0, maxBatchSize).map((path) => declarationOf(router, path));
+  if (called.some(({ meta }) => isRecord(meta) && meta['access'] === 'public')) return true;
   const wantsEvents = request.headers.get('accept')?.includes('text/event-stream') === true;
-  return (
-    wantsEvents && request.method === 'GET' && procedures.some((procedure) => procedure?._def.type === 'subscription')
-  );
+  return wantsEvents && request.method === 'GET' && called.some(({ type }) => type === 'subscription');
+}
+
+/** What a procedure declares; nothing where there is no such procedure. */
+function declarationOf(router: AnyTRPCRouter, path: string): { type?: unknown; meta?: unknown } {
+  const procedures: unknown = router._def.procedures;
+  const procedure = isRecord(procedures) ? procedures[path] : undefined;
+  return typeof procedure === 'function' && '_def' in procedure && isRecord(procedure._def) ? procedure._def : {};
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }
 
 function wrongMedia({ headers }: Request): ServiceError | null {

@@ -82,7 +82,9 @@ export function createWsCalls({ connectionId, logger, clock, inFlight, onFinishe
     refusal(type) {
       const kind = kindOf(type);
       if (open[kind] < maxOpen[kind]) return null;
-      return new ServiceError('RATE_LIMITED', { detail: `A connection holds at most ${maxOpen[kind]} of these at once.` });
+      return new ServiceError('RATE_LIMITED', {
+        detail: `A connection holds at most ${maxOpen[kind]} of these at once.`,
+      });
     },
     start(type, path, authentication) {
       const record = newRecord(nextRequestId(), path, clock);

@@ -161,9 +161,7 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
     const { method: type, params } = message;
     // The client sends its subscriptions again on its next connection; about a call it could only guess.
     if (silent && type === 'subscription') return;
-    const refusal = silent
-      ? new ServiceError('UNAUTHORIZED', { detail: 'The token has ended.' })
-      : calls.refusal(type);
+    const refusal = silent ? new ServiceError('UNAUTHORIZED', { detail: 'The token has ended.' }) : calls.refusal(type);
     if (refusal !== null) return refuse(message.id, params.path, type, refusal);
     authentication.called();
     hand(message, calls.start(type, params.path, authentication.effective));

@@ -23,10 +23,17 @@ export function paced<T>(
   return {
     [Symbol.asyncIterator]() {
       const iterator = source[Symbol.asyncIterator]();
+      async function pull() {
+        const result = await nextOrSever(iterator, outbound);
+        if (result.done !== true) await outbound.ready(signal);
+        return result;
+      }
       return {
-        async next() {
-          const result = await nextOrSever(iterator, outbound);
-          if (result.done !== true) await outbound.ready(signal);
+        next() {
+          const result = pull();
+          // For event streams tRPC pulls ahead: when the client leaves meanwhile, nobody waits for this any more, and a
+          // rejection would end the process.
+          result.catch(() => {});
           return result;
         },
         async return() {

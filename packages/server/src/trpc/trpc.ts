@@ -3,12 +3,15 @@ import superjson from 'superjson';
 import type { RequestContext } from './context.ts';
 import { formatError } from './error-mapping.ts';
 import { deserializeInput } from './input-transformer.ts';
+import type { RestDeclaration } from './rest-declaration.ts';
 
 /** Declared on each procedure. */
 export interface ProcedureMeta {
   readonly summary: string;
   /** Set by `publicProcedure`: answers also without a token. */
   readonly access?: 'public';
+  /** Where it is on the REST door, for each way there; left out for what is behind the other doors only. */
+  readonly rest?: RestDeclaration | readonly RestDeclaration[];
 }
 
 /** Proxies drop a connection that is silent for half a minute or more. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { postgresDialect } from '../../src/db/postgres/dialect.ts';
-import { DatabaseClosedError } from '../../src/db/sqlite/gate.ts';
+import { DatabaseClosedError } from '../../src/db/statement-error.ts';
 import { sqliteDialect } from '../../src/db/sqlite/dialect.ts';
 
 /** As it arrives: the driver's error beneath others. */

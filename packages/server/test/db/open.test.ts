@@ -11,6 +11,7 @@ import { migrate } from '../../src/db/migrate.ts';
 import { readConnectionOptions } from '../../src/db/postgres/connection-options.ts';
 import { postgresDialect } from '../../src/db/postgres/dialect.ts';
 import { createTestDatabase, isAvailable, silentLogger } from '../support/databases.ts';
+import { userRow } from '../support/rows.ts';
 
 const options = { logger: silentLogger };
 
@@ -141,4 +142,36 @@ describe('opening Postgres', () => {
     expect(database.dialect.isUnavailable(cut)).toBe(true);
     expect(await database.query.$count(users)).toBe(0);
   });
+
+  it.skipIf(!isAvailable('postgres'))(
+    'keeps transactions whole while connections are cut again and again',
+    async () => {
+      await using home = await createTestDatabase('postgres');
+      await migrate(home.url, options);
+      await using database = await openDatabase(home.url, { ...options, maxConnections: 3 });
+      const { users } = database.tables;
+      const committed = new Set<string>();
+      const insertPair = (name: string) =>
+        database.transaction(async (tx) => {
+          await tx.insert(users).values(userRow(`${name}-1`));
+          await new Promise((next) => setImmediate(next));
+          await tx.insert(users).values(userRow(`${name}-2`));
+        });
+      for (let round = 0; round < 10; round += 1) {
+        const names = Array.from({ length: 8 }, (_, index) => `${round}-${index}`);
+        const pairs = names.map(async (name) => insertPair(name).then(() => committed.add(name)));
+        const [cut, ...settled] = await Promise.allSettled([cutConnections(home.url), ...pairs]);
+        expect(cut.status).toBe('fulfilled');
+        for (const result of settled) {
+          if (result.status === 'rejected') expect(database.dialect.isUnavailable(result.reason)).toBe(true);
+        }
+      }
+      const rows = await database.query.select({ id: users.id }).from(users);
+      const perPair = Map.groupBy(rows, ({ id }) => id.slice(0, -2));
+      expect([...perPair.values()].filter((pair) => pair.length !== 2)).toEqual([]);
+      // A commit whose answer was lost may be there all the same.
+      expect([...committed].filter((name) => !perPair.has(name))).toEqual([]);
+      expect(committed.size).toBeGreaterThan(0);
+    },
+  );
 });

@@ -138,16 +138,6 @@ describeEachDatabase('queries', (fixture) => {
     expect(await query.select().from(tables.generationSegments)).toEqual([]);
   });
 
-  it('refuses a date that did not go through a column', async () => {
-    const { query, tables } = fixture.database;
-    const { sessions } = tables;
-    const bare = query
-      .select()
-      .from(sessions)
-      .where(sql`${sessions.sortAt} < ${new Date()}`);
-    await expect(bare).rejects.toThrow();
-  });
-
   describe('at most one live generation a session', () => {
     it('is held by the database', async () => {
       const { query, tables, dialect } = fixture.database;

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { HealthOutput } from '@chat-service/shared/system-api';
-import { call, createWorld, http, rawHttp, rawSocket, stockClient, type World } from './world.ts';
+import { call, rawSocket } from './sockets.ts';
+import { createWorld, http, rawHttp, stockClient, type World } from './world.ts';
 
 let world: World;
 let healthStatus: HealthOutput['status'] | 'broken';
@@ -62,7 +63,9 @@ describe('what does not exist', () => {
       code: 'NOT_FOUND',
       requestId: 'r-1',
     });
-    await vi.waitFor(() => expect(world.requests()).toMatchObject([{ route: '/nothing', status: 404, code: 'NOT_FOUND' }]));
+    await vi.waitFor(() =>
+      expect(world.requests()).toMatchObject([{ route: '/nothing', status: 404, code: 'NOT_FOUND' }]),
+    );
   });
 });
 
@@ -147,7 +150,10 @@ describe('hostile requests', () => {
   it('do not take the server with them', async () => {
     const raw = await rawSocket(world, { token: world.token, headers: { host: 'a b<c>' } }).catch(() => null);
     raw?.socket.terminate();
-    const half = await rawHttp(world.url, 'POST /trpc/plain HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nConnection: close\r\n\r\n');
+    const half = await rawHttp(
+      world.url,
+      'POST /trpc/plain HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nConnection: close\r\n\r\n',
+    );
     expect(half).toContain('401');
     expect((await world.fetch('/trpc/whoami')).status).toBe(200);
   });

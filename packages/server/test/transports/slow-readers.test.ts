@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { call, createWorld, rawSocket, stockClient, type RawSocket, type World } from './world.ts';
+import { call, rawSocket, type RawSocket } from './sockets.ts';
+import { createWorld, stockClient, type World } from './world.ts';
 
 let world: World;
 const sockets: { terminate(): void }[] = [];
@@ -96,7 +97,9 @@ describe('a WebSocket reader that stops reading', () => {
     for (let round = 0; round < 100 && slow.frames.length === 0; round += 1) {
       const before = world.server.stats().bufferedBytes;
       slow.socket.resume();
-      await vi.waitFor(() => expect(world.server.stats().bufferedBytes === 0 || world.server.stats().bufferedBytes < before).toBe(true));
+      await vi.waitFor(() =>
+        expect(world.server.stats().bufferedBytes === 0 || world.server.stats().bufferedBytes < before).toBe(true),
+      );
       slow.socket.pause();
       await world.clock.advance(9000);
     }

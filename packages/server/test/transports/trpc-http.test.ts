@@ -1,6 +1,7 @@
-import { createTRPCClient, httpBatchStreamLink, TRPCClientError } from '@trpc/client';
+import { createTRPCClient, httpBatchStreamLink, httpSubscriptionLink, TRPCClientError } from '@trpc/client';
 import superjson from 'superjson';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { FetchEventSource } from './event-source.ts';
 import { createWorld, http, tokenFor, type ToyRouter, type World } from './world.ts';
 
 let world: World;
@@ -177,7 +178,10 @@ describe('bodies and inputs', () => {
     ['a Date', '{"json":{"text":"2020"},"meta":{"values":{"text":["Date"]}}}'],
     ['a Map', '{"json":{"text":[]},"meta":{"values":{"text":["map"]}}}'],
     ['an unknown class', '{"json":{"text":{}},"meta":{"values":{"text":[["class","X"]]}}}'],
-    ['an annotation with a path that is none', String.raw`{"json":{"text":"a"},"meta":{"values":{"\\x":["undefined"]},"v":1}}`],
+    [
+      'an annotation with a path that is none',
+      String.raw`{"json":{"text":"a"},"meta":{"values":{"\\x":["undefined"]},"v":1}}`,
+    ],
     ['a polluting path', '{"json":{"text":"a"},"meta":{"values":{"__proto__.text":["undefined"]},"v":1}}'],
     ['a polluting key', '{"json":{"text":"a","__proto__":{"admin":true}}}'],
     ['meta that is no object', '{"json":{"text":"a"},"meta":[1]}'],
@@ -253,7 +257,9 @@ describe('batches', () => {
 async function readEvents(response: Response, until: (text: string) => boolean = () => false): Promise<string> {
   let text = '';
   const decoder = new TextDecoder();
-  for await (const chunk of response.body ?? []) {
+  const body: AsyncIterable<Uint8Array> | null = response.body;
+  if (body === null) return text;
+  for await (const chunk of body) {
     text += decoder.decode(chunk, { stream: true });
     if (until(text)) break;
   }
@@ -294,14 +300,67 @@ describe('subscriptions as server-sent events', () => {
     await vi.waitFor(() => expect(world.log.readers).toBe(0));
   });
 
+  it('are survived by the stock client at the end of a token: nothing lost, nothing twice', async () => {
+    const tokens = [tokenFor('ada', world.nowSeconds() + 60)];
+    let asked = 0;
+    const client = createTRPCClient<ToyRouter>({
+      links: [
+        httpSubscriptionLink({
+          url: `${world.url}/trpc`,
+          transformer: superjson,
+          EventSource: FetchEventSource,
+          eventSourceOptions: {
+            headers: () => {
+              asked += 1;
+              return { authorization: `Bearer ${tokens.shift() ?? world.token}` };
+            },
+          },
+        }),
+      ],
+    });
+    const seen: number[] = [];
+    const errors: unknown[] = [];
+    const done = new Promise<void>((resolve) => {
+      client.follow.subscribe(undefined, {
+        onData: (event) => void seen.push(event.data.n),
+        onError: (error) => void errors.push(error),
+        onComplete: resolve,
+      });
+    });
+    world.log.publish(20);
+    await vi.waitFor(() => expect(seen).toHaveLength(20));
+    await world.clock.advance(90_000);
+    world.log.publish(20);
+    await vi.waitFor(() => expect(seen).toHaveLength(40));
+    world.log.end();
+    await done;
+    expect(seen).toEqual(Array.from({ length: 40 }, (_, index) => index + 1));
+    expect([asked, errors]).toEqual([2, []]);
+  });
+
   it('tell an event source why it is refused, and everybody else by status', async () => {
     const source = await fetch(`${world.url}/trpc/follow`, { headers });
     expect(await readEvents(source)).toMatch(/event: serialized-error\ndata: .*UNAUTHORIZED/u);
     expect((await fetch(`${world.url}/trpc/follow`)).status).toBe(401);
   });
 
-  it('hide what broke, and log it once', async () => {
-    const response = await world.fetch('/trpc/broken', { headers });
+  it('end without a word when they are severed', async () => {
+    const text = await readEvents(await world.fetch('/trpc/severed', { headers }));
+    expect(text).toContain('event: connected');
+    expect(text).not.toMatch(/event: (return|serialized-error)/u);
+  });
+
+  it('may fail while they are ended, and harm nobody', async () => {
+    const abort = new AbortController();
+    const response = await world.fetch('/trpc/abortive', { headers, signal: abort.signal });
+    await readEvents(response, (text) => text.includes('id: 1'));
+    abort.abort();
+    await vi.waitFor(() => expect(world.server.stats().inFlight).toBe(0));
+    expect((await world.fetch('/trpc/whoami')).status).toBe(200);
+  });
+
+  it.each(['broken', 'brokenAtOnce'])('hide what broke, and log it once: %s', async (path) => {
+    const response = await world.fetch(`/trpc/${path}`, { headers });
     const text = await readEvents(response);
     expect(text).toMatch(/event: serialized-error\ndata: .*INTERNAL/u);
     expect(text).toContain(response.headers.get('x-request-id'));

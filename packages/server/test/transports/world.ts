@@ -3,10 +3,10 @@ import { connect } from 'node:net';
 import { createWSClient, createTRPCClient, wsLink, httpBatchStreamLink, splitLink } from '@trpc/client';
 import { tracked } from '@trpc/server';
 import superjson from 'superjson';
-import { WebSocket } from 'ws';
 import { z } from 'zod';
 import type { Principal } from '../../src/clients/auth/principal.ts';
 import { createLogger } from '../../src/platform/logger.ts';
+import { ConnectionSevered } from '../../src/platform/connection-severed.ts';
 import { ServiceError } from '../../src/platform/service-error.ts';
 import { publicProcedure, userProcedure } from '../../src/trpc/procedures.ts';
 import { trpc } from '../../src/trpc/trpc.ts';
@@ -40,10 +40,12 @@ export function toyLog() {
       ring();
     },
     async *read(after: number, signal: AbortSignal | undefined) {
-      const aborted = new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve(), { once: true }));
+      const aborted = new Promise<void>((resolve) =>
+        signal?.addEventListener('abort', () => resolve(), { once: true }),
+      );
       log.readers += 1;
       try {
-        for (let position = after; signal?.aborted !== true; ) {
+        for (let position = after; signal?.aborted !== true;) {
           const woken = wake.promise;
           const event = events[position];
           if (event !== undefined) {
@@ -64,12 +66,10 @@ export function toyLog() {
 function toyRouter(log: ReturnType<typeof toyLog>, gates: Map<string, PromiseWithResolvers<void>>, seen: unknown[]) {
   return trpc.router({
     open: publicProcedure.query(() => 'open'),
-    echo: userProcedure
-      .input(z.strictObject({ text: z.string(), maybe: z.string().optional() }))
-      .query(({ input }) => {
-        seen.push(input);
-        return { text: input.text };
-      }),
+    echo: userProcedure.input(z.strictObject({ text: z.string(), maybe: z.string().optional() })).query(({ input }) => {
+      seen.push(input);
+      return { text: input.text };
+    }),
     whoami: userProcedure.query(({ ctx }) => ({ userId: ctx.principal.userId, requestId: ctx.requestId })),
     write: userProcedure.input(z.object({ text: z.string() })).mutation(({ input }) => ({ length: input.text.length })),
     plain: userProcedure.mutation(() => 'done'),
@@ -89,6 +89,19 @@ function toyRouter(log: ReturnType<typeof toyLog>, gates: Map<string, PromiseWit
     follow: userProcedure
       .input(z.object({ lastEventId: z.string().optional() }).optional())
       .subscription(({ input, signal }) => log.read(Number(input?.lastEventId ?? 0), signal)),
+    brokenAtOnce: userProcedure.subscription((): AsyncIterable<number> => {
+      throw new Error('secret: broke');
+    }),
+    severed: userProcedure.subscription(async function* () {
+      yield tracked('1', 1);
+      throw new ConnectionSevered(new Error('secret: cannot be stored'));
+    }),
+    abortive: userProcedure.subscription(async function* ({ signal }) {
+      yield tracked('1', 1);
+      await new Promise((_, reject) => {
+        signal?.addEventListener('abort', () => reject(new Error('aborted')), { once: true });
+      });
+    }),
     broken: userProcedure.subscription(async function* () {
       yield tracked('1', 1);
       throw new Error('secret: broke');
@@ -156,8 +169,10 @@ export async function createWorld(options: Partial<HttpServerOptions> = {}) {
     nowSeconds,
     /** The request lines so far. */
     requests: () => lines.filter((line) => line.msg === 'request'),
-    fetch: (path: string, init: RequestInit = {}) =>
-      fetch(`${url}${path}`, { ...init, headers: { authorization: `Bearer ${token}`, ...init.headers } }),
+    fetch: (
+      path: string,
+      { headers = {}, ...init }: Omit<RequestInit, 'headers'> & { headers?: Record<string, string> } = {},
+    ) => fetch(`${url}${path}`, { ...init, headers: { authorization: `Bearer ${token}`, ...headers } }),
     post: (path: string, body: unknown, headers: Record<string, string> = {}) =>
       fetch(`${url}${path}`, {
         method: 'POST',
@@ -196,51 +211,6 @@ export function stockClient(world: World, giveToken: () => string = () => world.
   return { client, closes, close: () => sockets.close() };
 }
 
-export interface RawSocket {
-  readonly socket: WebSocket;
-  readonly frames: Frame[];
-  readonly texts: string[];
-  readonly closed: Promise<{ code: number; reason: string }>;
-  send(message: unknown): void;
-}
-
-export interface Frame {
-  id?: number | string | null;
-  method?: string;
-  result?: { type?: string; id?: string; data?: { json?: unknown } };
-  error?: { json: { code: number; message: string; data: Record<string, unknown> } };
-}
-
-/** A WebSocket of our own; with a token it introduces itself as the stock client does. */
-export async function rawSocket(
-  world: World,
-  { token, query = '?connectionParams=1', headers = {} }: { token?: string; query?: string; headers?: Record<string, string> } = {},
-): Promise<RawSocket> {
-  const socket = new WebSocket(`${world.wsUrl}${query}`, { headers, perMessageDeflate: false });
-  const frames: Frame[] = [];
-  const texts: string[] = [];
-  const closed = new Promise<{ code: number; reason: string }>((resolve) => {
-    socket.once('close', (code, reason) => resolve({ code, reason: reason.toString() }));
-  });
-  socket.on('message', (data: Buffer) => {
-    const text = data.toString();
-    texts.push(text);
-    if (text.startsWith('{')) frames.push(JSON.parse(text) as Frame);
-  });
-  await new Promise<void>((resolve, reject) => {
-    socket.once('open', resolve);
-    socket.once('error', reject);
-  });
-  socket.on('error', () => {});
-  const send = (message: unknown) => socket.send(typeof message === 'string' ? message : JSON.stringify(message));
-  if (token !== undefined) send({ method: 'connectionParams', data: { token } });
-  return { socket, frames, texts, closed, send };
-}
-
-export function call(id: number | string, method: string, path: string, json?: unknown, more: object = {}) {
-  return { id, method, params: { path, ...(json !== undefined && { input: { json } }), ...more } };
-}
-
 /** Writes bytes as they are and gives back everything that is answered until the server closes. */
 export function rawHttp(url: string, text: string | Buffer): Promise<string> {
   const { hostname, port } = new URL(url);
@@ -250,7 +220,9 @@ export function rawHttp(url: string, text: string | Buffer): Promise<string> {
     socket.on('data', (data) => {
       answer += data.toString();
     });
-    socket.on('error', (error: NodeJS.ErrnoException) => (error.code === 'ECONNRESET' ? resolve(answer) : reject(error)));
+    socket.on('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'ECONNRESET' ? resolve(answer) : reject(error),
+    );
     socket.on('close', () => resolve(answer));
     socket.write(text);
   });
@@ -259,7 +231,12 @@ export function rawHttp(url: string, text: string | Buffer): Promise<string> {
 /** An HTTP request with headers that `fetch` does not let one set. */
 export function http(
   world: World,
-  { method = 'GET', path, headers = {}, body }: { method?: string; path: string; headers?: Record<string, string>; body?: string },
+  {
+    method = 'GET',
+    path,
+    headers = {},
+    body,
+  }: { method?: string; path: string; headers?: Record<string, string>; body?: string },
 ): Promise<{ status: number; headers: IncomingHttpHeaders; text: string }> {
   return new Promise((resolve, reject) => {
     const { hostname, port } = new URL(world.url);

@@ -2,7 +2,7 @@ import { PgDialect, type PgPreparedQuery, type PreparedQueryConfig } from 'drizz
 import { NodePgDatabase, NodePgSession } from 'drizzle-orm/node-postgres';
 import type pg from 'pg';
 import type { Database, OpenOptions, Queryable } from '../database.ts';
-import { withoutParameters } from '../statement-error.ts';
+import { DatabaseClosedError, withoutParameters } from '../statement-error.ts';
 import { TransactionScope, TransactionScopes } from '../transaction-scope.ts';
 import { isRetryable, postgresDialect } from './dialect.ts';
 import { endPool, openPool } from './pool.ts';
@@ -63,27 +63,26 @@ async function runOnce<Result>(
   // listener, would end the process.
   const ignore = () => {};
   client.on('error', ignore);
-  let broken = true;
+  let usable = true;
   try {
-    const result = await runOn(client, createTransactionHandle, scopes, work);
-    broken = false;
+    await client.query('begin isolation level read committed');
+    const result = await runInside(client, pool, scopes, work);
+    const { command } = await client.query('commit');
+    // Postgres answers a commit so when a statement had failed, and calls it no error.
+    if (command === 'ROLLBACK') throw new Error('the transaction was rolled back, since a statement in it failed');
     return result;
   } catch (error) {
-    broken = !(await rollBack(client));
+    usable = await rollBack(client);
     throw error;
   } finally {
     client.removeListener('error', ignore);
-    client.release(broken);
-  }
-
-  function createTransactionHandle(scope: TransactionScope, send: Send): Queryable {
-    return createHandle(pool, send, (error) => scope.fail(error));
+    client.release(!usable);
   }
 }
 
-async function runOn<Result>(
+async function runInside<Result>(
   client: pg.PoolClient,
-  createTransactionHandle: (scope: TransactionScope, send: Send) => Queryable,
+  pool: pg.Pool,
   scopes: TransactionScopes,
   work: (transaction: Queryable) => Promise<Result>,
 ): Promise<Result> {
@@ -96,11 +95,15 @@ async function runOn<Result>(
     last = sent.catch(() => {});
     return sent;
   };
-  await client.query('begin isolation level read committed');
-  const result = await scopes.run(scope, () => work(createTransactionHandle(scope, send))).finally(() => last);
-  scope.throwFailure();
-  await client.query('commit');
-  return result;
+  const handle = createHandle(pool, send, (error) => scope.fail(error));
+  try {
+    const result = await scopes.run(scope, () => work(handle));
+    scope.throwFailure();
+    return result;
+  } finally {
+    // What the work started and did not wait for is part of the transaction as well.
+    await last;
+  }
 }
 
 /** False where the connection can no longer be used. */
@@ -116,28 +119,47 @@ async function rollBack(client: pg.PoolClient): Promise<boolean> {
 export async function openPostgres(url: string, { logger, maxConnections }: OpenOptions): Promise<Database> {
   const pool = await openPool(url, { logger, maxConnections: maxConnections ?? defaultMaxConnections });
   const scopes = new TransactionScopes();
+  const running = new Set<Promise<unknown>>();
+  let closed = false;
+  const run = async <Result>(work: () => Promise<Result>): Promise<Result> => {
+    if (closed) throw new DatabaseClosedError('the database is closed');
+    const result = work();
+    running.add(result);
+    try {
+      return await result;
+    } finally {
+      running.delete(result);
+    }
+  };
+  const runWithRetries = async <Result>(work: (transaction: Queryable) => Promise<Result>): Promise<Result> => {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await runOnce(pool, scopes, work);
+      } catch (error) {
+        if (attempt >= maxRetries || !isRetryable(error)) throw error;
+        logger.debug({ attempt, err: error }, 'a transaction runs again');
+      }
+    }
+  };
   return {
     kind: 'postgres',
     dialect: postgresDialect,
     tables,
     query: createHandle(pool, async (...parameters) => {
       scopes.assertOutside('a lone statement was started');
-      return Reflect.apply(pool.query, pool, parameters);
+      return run(async (): Promise<unknown> => Reflect.apply(pool.query, pool, parameters));
     }),
     async transaction(work) {
       scopes.assertOutside('a transaction was started');
-      for (let attempt = 0; ; attempt += 1) {
-        try {
-          return await runOnce(pool, scopes, work);
-        } catch (error) {
-          if (attempt >= maxRetries || !isRetryable(error)) throw error;
-          logger.debug({ attempt, err: error }, 'a transaction runs again');
-        }
-      }
+      return run(() => runWithRetries(work));
     },
     async ping() {
-      await pool.query('select 1');
+      await run(() => pool.query('select 1'));
     },
-    [Symbol.asyncDispose]: () => endPool(pool),
+    async [Symbol.asyncDispose]() {
+      if (closed) return;
+      closed = true;
+      await endPool(pool, running);
+    },
   };
 }

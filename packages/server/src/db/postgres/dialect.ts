@@ -1,6 +1,6 @@
 import { sql, type SQL } from 'drizzle-orm';
 import type { Dialect } from '../database.ts';
-import { errorCode, someCause } from '../statement-error.ts';
+import { DatabaseClosedError, errorCode, someCause } from '../statement-error.ts';
 import { users } from './schema.ts';
 
 // clock_timestamp() goes on inside a transaction, now() does not. Cut, since a cast would round into the future.
@@ -31,12 +31,12 @@ const unavailableCodes = new Set([
 
 /** What the driver says without a code. */
 const unavailableMessages = new Set([
-  'Cannot use a pool after calling end on the pool',
   'Client has encountered a connection error and is not queryable',
   'Client was closed and is not queryable',
   'Connection terminated',
   'Connection terminated due to connection timeout',
   'Connection terminated unexpectedly',
+  'Query read timeout',
   'The server does not support SSL connections',
   'timeout exceeded when trying to connect',
   'timeout expired',
@@ -60,6 +60,7 @@ export const postgresDialect: Dialect = {
   isUniqueViolation: (error) => someCause(error, (cause) => errorCode(cause) === '23505'),
   isUnavailable: (error) =>
     someCause(error, (cause) => {
+      if (cause instanceof DatabaseClosedError) return true;
       const code = errorCode(cause) ?? '';
       if (code === '') return unavailableMessages.has(cause.message);
       return unavailableCodes.has(code) || (isSqlState(code) && unavailableClasses.has(code.slice(0, 2)));

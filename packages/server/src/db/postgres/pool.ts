@@ -6,6 +6,8 @@ import { readConnectionOptions } from './connection-options.ts';
 
 /** Milliseconds that a statement may take. */
 const statementTimeout = 30_000;
+/** Milliseconds after which a server that does not even report the end of that time is given up. */
+const answerTimeout = 35_000;
 /** Milliseconds after which the server ends a transaction whose owner is silent, so that a frozen process holds no lock. */
 const idleTransactionTimeout = 10_000;
 /** Milliseconds that an unused connection stays open. */
@@ -64,19 +66,25 @@ function createPool(
     keepAlive: true,
     ...(forMigrations
       ? {}
-      : { statement_timeout: statementTimeout, idle_in_transaction_session_timeout: idleTransactionTimeout }),
+      : {
+          statement_timeout: statementTimeout,
+          query_timeout: answerTimeout,
+          idle_in_transaction_session_timeout: idleTransactionTimeout,
+        }),
   });
   // A connection that breaks while nobody uses it is replaced; without a listener it would end the process.
   pool.on('error', (error) => logger.warn({ err: error }, 'an unused connection to Postgres broke'));
   return pool;
 }
 
-/** Waits for the connections in use, but not for a server that no longer answers. */
-export async function endPool(pool: pg.Pool): Promise<void> {
+/** Waits for `work` and the connections in use, but not for a server that no longer answers. */
+export async function endPool(pool: pg.Pool, work: Iterable<Promise<unknown>> = []): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, endTimeout);
   });
+  // Whoever still waited for a connection when the pool ends would never get one.
+  await Promise.race([Promise.allSettled(work), tooLate]);
   await Promise.race([pool.end(), tooLate]);
   clearTimeout(timer);
 }

@@ -1,7 +1,6 @@
 import { sql, type SQL } from 'drizzle-orm';
 import type { Dialect } from '../database.ts';
-import { errorCode, someCause } from '../statement-error.ts';
-import { DatabaseClosedError } from './gate.ts';
+import { DatabaseClosedError, errorCode, someCause } from '../statement-error.ts';
 import { users } from './schema.ts';
 
 // Rounded, since 'subsec' is a fraction that times 1000 may fall just short of its millisecond.

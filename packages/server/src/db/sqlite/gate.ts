@@ -1,5 +1,6 @@
 import type { Database as Connection, Statement } from 'better-sqlite3';
 import { LRUCache } from 'lru-cache';
+import { DatabaseClosedError } from '../statement-error.ts';
 import { TransactionScope, type TransactionScopes } from '../transaction-scope.ts';
 
 /** How Drizzle wants the rows: none, all, or the first. */
@@ -10,11 +11,6 @@ export type Execute = (sql: string, parameters: unknown[], method: Method) => { 
 
 /** Enough for every statement of the service; those of varying length (`in (?, ?, …)`) push each other out. */
 const maxPreparedStatements = 500;
-
-/** The connection was closed; nothing can be asked of it any more. */
-export class DatabaseClosedError extends Error {
-  override readonly name = 'DatabaseClosedError';
-}
 
 /**
  * The one way to a SQLite connection. There is a single connection and no driver below knows who asks, so a statement

@@ -140,7 +140,8 @@ export function createFollowGeneration({ log, watch, readSnapshot, clock }: Foll
 /** Whether the entry is the very next one for this reader. */
 function continues(cursor: Cursor, { event, previous }: LogEntry, generationId: string, claimFence: number): boolean {
   if (event.streamId !== generationId) return false;
-  if (event.type === 'resync') return true;
+  // Whoever has nothing yet gets its `start` first, from the row where the log begins with a take-over.
+  if (event.type === 'resync') return cursor.started;
   if (!cursor.started) return event.type === 'start' && cursor.last.fence === claimFence;
   return isSamePosition(previous, cursor.last);
 }
@@ -164,6 +165,8 @@ function* fromSnapshot(snapshot: GenerationSnapshot, cursor: Cursor): Generator<
     const { sessionId, modelId } = row;
     yield { position, event: { type: 'start', streamId, sessionId, userMessage, title, modelId } };
   }
+  // Nobody was ever given an event beyond the end: where such an id comes from, the text is not known either.
+  if (endPosition !== null && comparePositions(cursor.last, endPosition) > 0) cursor.synced = false;
   if (!cursor.synced || comparePositions(cursor.last, textPosition) < 0) {
     const { content } = message;
     // After a take-over stored text may be shorter than what was shown, so only a reader without text is given a piece.

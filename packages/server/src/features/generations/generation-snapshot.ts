@@ -37,11 +37,12 @@ export function createReadSnapshot({ database, store, messages, segments }: Snap
     const answer = await messages.find(query, generationId);
     const row = await store.find(query, generationId);
     if (row === null) return null;
-    const ended = row.endFence !== null && row.endNumber !== null;
-    // It ended between the reads above: what counts is in the message now.
-    const stored = ended && answer?.status === 'streaming' ? await messages.find(query, generationId) : answer;
-    const message = stored === null ? null : toMessage(stored);
     const admitted = row.status !== 'reserving' && row.status !== 'refused';
+    const ended = row.endFence !== null && row.endNumber !== null;
+    // It was admitted, or ended, between the reads above: what counts is in the message now.
+    const outdated = answer === null ? admitted : ended && answer.status === 'streaming';
+    const stored = outdated ? await messages.find(query, generationId) : answer;
+    const message = stored === null ? null : toMessage(stored);
     if (admitted && message === null) return null;
     const userMessage = row.userMessageId === null ? null : await messages.find(query, row.userMessageId);
     const [session] = await query

@@ -17,7 +17,10 @@ export interface WatchDependencies {
  * of an owner that died, are seen here and nowhere else.
  */
 export interface GenerationWatch {
-  /** Calls `changed` when the row or its text is not what it was at the last look; returns the end of it. */
+  /**
+   * Calls `changed` after the first look, and whenever the row or its text is not what it was at the last one; returns the
+   * end of it.
+   */
   watch(generationId: string, changed: () => void): () => void;
   stop(): Promise<void>;
 }
@@ -27,14 +30,15 @@ const othersMilliseconds = 1000;
 /** Looks at those of this process are only for the case that the log has missed something. */
 const ownEvery = 5;
 
-interface Watched {
+interface Listener {
+  readonly changed: () => void;
+  /** What it knows of: null for one that has just come, which is told in any case what came before it. */
   state: string | null;
-  readonly listeners: Set<() => void>;
 }
 
 export function createGenerationWatch(deps: WatchDependencies): GenerationWatch {
   const { database, segments, clock, logger, owns } = deps;
-  const watched = new Map<string, Watched>();
+  const watched = new Map<string, Set<Listener>>();
   let turn = 0;
   let stopped = false;
   let looking: Promise<void> = Promise.resolve();
@@ -47,11 +51,12 @@ export function createGenerationWatch(deps: WatchDependencies): GenerationWatch 
     try {
       const states = await segments.readStates(database.query, ids);
       for (const id of ids) {
-        const entry = watched.get(id);
         const state = states.get(id) ?? 'gone';
-        if (entry === undefined || entry.state === state) continue;
-        entry.state = state;
-        for (const changed of entry.listeners) changed();
+        for (const listener of watched.get(id) ?? []) {
+          if (listener.state === state) continue;
+          listener.state = state;
+          listener.changed();
+        }
       }
     } catch (error) {
       logger.warn({ err: error, generations: ids.length }, 'could not look at watched generations');
@@ -69,17 +74,14 @@ export function createGenerationWatch(deps: WatchDependencies): GenerationWatch 
 
   return {
     watch(generationId, changed) {
-      let entry = watched.get(generationId);
-      if (entry === undefined) {
-        entry = { state: null, listeners: new Set() };
-        watched.set(generationId, entry);
-      }
-      const { listeners } = entry;
-      listeners.add(changed);
+      const listeners = watched.get(generationId) ?? new Set();
+      watched.set(generationId, listeners);
+      const listener: Listener = { changed, state: null };
+      listeners.add(listener);
       if (cancelNext === null && !stopped) schedule();
       return () => {
-        listeners.delete(changed);
-        if (listeners.size === 0 && watched.get(generationId)?.listeners === listeners) watched.delete(generationId);
+        listeners.delete(listener);
+        if (listeners.size === 0 && watched.get(generationId) === listeners) watched.delete(generationId);
       };
     },
     async stop() {

@@ -10,6 +10,7 @@ import { createClaimGeneration } from './claim-generation.ts';
 import { loadTokenCounter } from './count-tokens.ts';
 import { createEndForDeletion } from './end-for-deletion.ts';
 import { createEndGeneration } from './end-generation.ts';
+import { createEstimateConversation } from './estimate-conversation.ts';
 import { createFindByKey } from './find-by-key.ts';
 import { createFindLatestGeneration } from './find-latest-generation.ts';
 import { createFollowGeneration } from './follow-generation.ts';
@@ -89,6 +90,7 @@ export function createGenerations(options: GenerationsOptions) {
     resolveReader: createResolveReader(base),
     findByKey: createFindByKey(base),
     findLatestGeneration: createFindLatestGeneration(base),
+    estimateConversation: createEstimateConversation(base),
     endForDeletion: createEndForDeletion({ ...base, owner, recover, awaitGeneration }),
     requireIdle: createRequireIdle(store),
     /** Ends the background work; generations are to have ended before. */

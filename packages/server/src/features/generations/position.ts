@@ -20,6 +20,8 @@ export function nextPosition({ fence, number }: Position): Position {
 }
 
 const width = 8;
+/** The largest integer of the columns that positions are kept in; a database asked for more answers with an error. */
+const maxStored = 2 ** 31 - 1;
 const eventIdForm = new RegExp(`^([0-9a-f]{${width}})([0-9a-f]{${width}})-([0-9a-f]{8})$`, 'u');
 
 /** The random end of the session's UUIDv7: enough to tell an id of another session. */
@@ -33,9 +35,10 @@ export function formatEventId(sessionId: string, { fence, number }: Position): s
   return `${hex(fence)}${hex(number)}-${sessionTag(sessionId)}`;
 }
 
-/** Null for an id that is unreadable or of another session. */
+/** Null for an id that is unreadable, beyond every stored position, or of another session. */
 export function parseEventId(sessionId: string, id: string): Position | null {
   const match = eventIdForm.exec(id);
   if (match === null || match[3] !== sessionTag(sessionId)) return null;
-  return { fence: Number.parseInt(match[1] ?? '', 16), number: Number.parseInt(match[2] ?? '', 16) };
+  const position = { fence: Number.parseInt(match[1] ?? '', 16), number: Number.parseInt(match[2] ?? '', 16) };
+  return position.fence > maxStored || position.number > maxStored ? null : position;
 }

@@ -41,7 +41,9 @@ export function createResolveReader({ database, store, bufferMilliseconds }: Res
       const position = parseEventId(sessionId, lastEventId);
       const row = position === null ? null : await store.findAt(query, sessionId, position);
       if (position !== null && row !== null && (named === null || named.id === row.id)) {
-        return isOver(row, position) ? null : at(row, position);
+        const toEnd = compareToEnd(row, position);
+        if (toEnd === 0) return null;
+        if (toEnd < 0) return at(row, position);
       }
     }
     const row = named ?? (await store.findLatest(query, sessionId, bufferMilliseconds));
@@ -49,8 +51,8 @@ export function createResolveReader({ database, store, bufferMilliseconds }: Res
   };
 }
 
-/** Whether the reader has seen the terminal event. */
-function isOver({ endFence, endNumber }: GenerationRow, position: Position): boolean {
-  if (endFence === null || endNumber === null) return false;
-  return comparePositions(position, { fence: endFence, number: endNumber }) >= 0;
+/** Negative before the terminal event, 0 at it; an id beyond it was never given to anybody. */
+function compareToEnd({ endFence, endNumber }: GenerationRow, position: Position): number {
+  if (endFence === null || endNumber === null) return -1;
+  return comparePositions(position, { fence: endFence, number: endNumber });
 }

@@ -6,11 +6,18 @@ import type { CheckHealth } from './check-health.ts';
 export function createSystemRouter({ checkHealth, version }: { checkHealth: CheckHealth; version: VersionOutput }) {
   return trpc.router({
     health: publicProcedure
-      .meta({ summary: 'How the service and what it depends on are' })
+      .meta({
+        summary: 'How the service and what it depends on are.',
+        access: 'public',
+        rest: { method: 'GET', path: '/api/health', operationId: 'getHealth', tag: 'System' },
+      })
       .output(healthOutput)
       .query(() => checkHealth()),
     version: userProcedure
-      .meta({ summary: 'What is running' })
+      .meta({
+        summary: 'What is running.',
+        rest: { method: 'GET', path: '/api/version', operationId: 'getVersion', tag: 'System' },
+      })
       .output(versionOutput)
       .query(() => version),
   });

@@ -7,7 +7,10 @@ import { trpc } from '../../../src/trpc/trpc.ts';
 const listed = { models: [], default: 'demo' };
 
 function callerOf(authentication: Authentication) {
-  const router = createModelRouter({ listModels: () => listed });
+  const router = createModelRouter({
+    listModels: () => listed,
+    recommendModel: () => Promise.reject(new Error('is not asked here')),
+  });
   return trpc.createCallerFactory(router)({ requestId: 'r', authentication });
 }
 

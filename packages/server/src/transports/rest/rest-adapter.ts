@@ -1,0 +1,194 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { callTRPCProcedure, type AnyTRPCRouter } from '@trpc/server';
+import type { Authenticate } from '../../clients/auth/principal.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { Logger } from '../../platform/logger.ts';
+import { ServiceError } from '../../platform/service-error.ts';
+import type { Authentication, RequestContext } from '../../trpc/context.ts';
+import { currentCall } from '../../trpc/current-call.ts';
+import { emptyStream } from '../../trpc/empty-stream.ts';
+import { toServiceError } from '../../trpc/error-mapping.ts';
+import { isAsyncIterable } from '../../trpc/pacing.ts';
+import { readText } from '../body.ts';
+import { bearerToken, challenge, endOfToken, judgeToken } from '../credentials.ts';
+import { problemResponse } from '../problem.ts';
+import { logCause, type RequestRecord } from '../request-log.ts';
+import { guardStream } from '../stream-guard.ts';
+import { acceptsType, isJsonType } from './media-types.ts';
+import { nameHeaders, readInput } from './read-input.ts';
+import { createRouteTable, type RestRoute, type RouteMatch, type RouteTable } from './route-table.ts';
+import { eventStreamBody, eventStreamHeaders, eventStreamPrefix } from './sse-writer.ts';
+
+export interface RestAdapterOptions {
+  readonly router: AnyTRPCRouter;
+  readonly authenticate: Authenticate;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly maxBodyBytes: number;
+  readonly streamStallMs: number;
+  /** Ends streamed answers when it aborts. */
+  readonly closing: AbortSignal;
+  /** Counts readers that were cut. */
+  readonly onCut: () => void;
+}
+
+export interface RestRequest {
+  readonly request: Request;
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+  readonly record: RequestRecord;
+  readonly clientAddress: string;
+}
+
+export interface RestAdapter {
+  readonly table: RouteTable;
+  /** Null for a path that no procedure declares. */
+  answer(request: RestRequest): Promise<Response> | null;
+}
+
+/**
+ * The REST door: the same procedures under paths, with their own validation, authorisation, limits and errors. What a
+ * procedure declares is all that is known here about it.
+ */
+export function createRestAdapter(options: RestAdapterOptions): RestAdapter {
+  const { router, authenticate, logger, clock, maxBodyBytes } = options;
+  const table = createRouteTable(router);
+
+  async function serve(rest: RestRequest, match: RouteMatch): Promise<Response> {
+    const { request, incoming, record } = rest;
+    const token = bearerToken(request.headers.get('authorization') ?? undefined);
+    const authentication = await judgeToken(authenticate, token);
+    if (authentication.status === 'verified') record.userId = authentication.principal.userId;
+    const route = chooseRoute(match.routes, request);
+    if (route === null) throw new ServiceError('NOT_ACCEPTABLE', { detail: 'No accepted media type can be sent.' });
+    record.route = route.declaration.path;
+    // Before the body is read: a stranger's body is not worth its bytes.
+    if (authentication.status === 'refused' && !route.isPublic) throw authentication.error;
+    const text = request.method === 'POST' || request.method === 'PATCH' ? await readText(incoming, maxBodyBytes) : '';
+    const input = readInput(route, {
+      parameters: match.parameters,
+      query: new URL(request.url).searchParams,
+      headers: request.headers,
+      body: text === '' ? undefined : parseBody(request, text),
+    });
+    return call(rest, route, authentication, input);
+  }
+
+  async function call(
+    rest: RestRequest,
+    route: RestRoute,
+    authentication: Authentication,
+    input: Record<string, unknown>,
+  ): Promise<Response> {
+    const { request, record, clientAddress } = rest;
+    const responseHeaders = new Headers();
+    const context: RequestContext = { requestId: record.requestId, authentication, clientAddress, responseHeaders };
+    const leaving = new AbortController();
+    const leave = () => leaving.abort(new Error('The client has left.'));
+    rest.outgoing.once('close', leave);
+    const result: unknown = await currentCall.run(record, () =>
+      callTRPCProcedure({
+        router,
+        path: route.procedure,
+        type: route.type,
+        ctx: context,
+        getRawInput: () => Promise.resolve(input),
+        signal: leaving.signal,
+        batchIndex: 0,
+      }),
+    );
+    if (result === emptyStream) return new Response(null, { status: 204, headers: responseHeaders });
+    if (isAsyncIterable(result)) return streamed(rest, result, authentication);
+    const { status = 200, location } = route.declaration;
+    responseHeaders.set('Cache-Control', 'no-store');
+    if (location !== undefined) responseHeaders.set('Location', fillPath(location, result));
+    if (status === 204) return new Response(null, { status, headers: responseHeaders });
+    responseHeaders.set('Content-Type', 'application/json');
+    return new Response(request.method === 'HEAD' ? null : JSON.stringify(result), {
+      status,
+      headers: responseHeaders,
+    });
+  }
+
+  function streamed(
+    { incoming, outgoing }: RestRequest,
+    source: AsyncIterable<unknown>,
+    authentication: Authentication,
+  ) {
+    const body = guardStream(eventStreamBody(source, clock), {
+      clock,
+      signal: options.closing,
+      stallMs: options.streamStallMs,
+      endsAt: endOfToken(authentication),
+      prefix: eventStreamPrefix,
+      cut: () => {
+        if (outgoing.writableFinished || outgoing.destroyed) return;
+        options.onCut();
+        incoming.socket.destroy();
+      },
+    });
+    return new Response(body, { status: 200, headers: eventStreamHeaders });
+  }
+
+  function refuse(thrown: unknown, { request, record, incoming }: RestRequest): Response {
+    const error = nameHeaders(toServiceError(thrown));
+    record.code = error.code;
+    logCause(logger, error, record.requestId, record.route);
+    const headers: Record<string, string> = {};
+    if (error.code === 'UNAUTHORIZED') headers['WWW-Authenticate'] = challenge(request.headers.has('authorization'));
+    // What has not been read of the body would be taken for the next request.
+    if (!incoming.readableEnded && request.body !== null) headers['Connection'] = 'close';
+    return problemResponse(error, record.requestId, headers);
+  }
+
+  return {
+    table,
+    answer(rest) {
+      const { request, record } = rest;
+      const { pathname } = new URL(request.url);
+      const { match, methods } = table.match(request.method === 'HEAD' ? 'GET' : request.method, pathname);
+      if (methods.length === 0) return null;
+      if (match === null) {
+        record.code = 'METHOD_NOT_SUPPORTED';
+        const allow = methods.includes('GET') ? [...methods, 'HEAD'] : methods;
+        const headers = { Allow: allow.join(', ') };
+        return Promise.resolve(problemResponse(new ServiceError('METHOD_NOT_SUPPORTED'), record.requestId, headers));
+      }
+      return serve(rest, match).catch((error: unknown) => refuse(error, rest));
+    },
+  };
+}
+
+/** Which of the procedures that share a path a request means; null when none can answer with an accepted type. */
+function chooseRoute(routes: readonly RestRoute[], { headers }: Request): RestRoute | null {
+  const accept = headers.get('accept');
+  const candidates = routes.filter(({ type, declaration }) => {
+    if (declaration.when === 'resuming' && !headers.has('last-event-id')) return false;
+    return acceptsType(accept, type === 'subscription' ? 'text/event-stream' : 'application/json');
+  });
+  // Of several that could answer, the one for this very kind of request; a stream, unless only JSON is accepted.
+  return (
+    candidates.find(({ declaration }) => declaration.when === 'resuming') ??
+    candidates.find(({ declaration }) => declaration.when === undefined) ??
+    candidates[0] ??
+    null
+  );
+}
+
+function parseBody({ headers }: Request, text: string): unknown {
+  if (!isJsonType(headers.get('content-type')) || (headers.get('content-encoding') ?? 'identity') !== 'identity') {
+    throw new ServiceError('UNSUPPORTED_MEDIA_TYPE', { detail: 'The body has to be plain application/json.' });
+  }
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ServiceError('BAD_REQUEST', { detail: 'The body is not JSON.' });
+  }
+}
+
+function fillPath(template: string, output: unknown): string {
+  return template.replaceAll(/\{(\w+)\}/gu, (_, name: string) => {
+    const value: unknown = typeof output === 'object' && output !== null ? Reflect.get(output, name) : undefined;
+    return encodeURIComponent(String(value));
+  });
+}

@@ -1,0 +1,55 @@
+import { isTrackedEnvelope } from '@trpc/server';
+import type { Clock } from '../../platform/clock.ts';
+
+/** Proxies cut a response that is silent for a minute, some after half of one. */
+const commentMs = 15_000;
+
+/** Headers of an event stream: nothing between server and client may keep or change it. */
+export const eventStreamHeaders = {
+  'Content-Type': 'text/event-stream',
+  'Cache-Control': 'no-cache, no-transform',
+  'X-Accel-Buffering': 'no',
+} as const;
+
+/** Sent before the first event, so that headers and a byte are on the wire at once. */
+export const eventStreamPrefix = ': stream\nretry: 1000\n\n';
+
+/**
+ * The events of a subscription as server-sent events: `id`, `event` (the type) and one line of JSON, which no text of a
+ * model can break out of. A comment is sent whenever nothing else is for 15 s. It is pulled: a reader that does not read
+ * holds back its own source and nothing else. When the source fails the stream ends without a word, and the client
+ * resumes after the last id.
+ */
+export function eventStreamBody(source: AsyncIterable<unknown>, clock: Clock): ReadableStream<Uint8Array> {
+  const iterator = source[Symbol.asyncIterator]();
+  const encoder = new TextEncoder();
+  let pending: Promise<IteratorResult<unknown>> | null = null;
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        pending ??= iterator.next();
+        const { promise: silence, resolve } = Promise.withResolvers<null>();
+        const cancel = clock.after(commentMs, () => resolve(null));
+        const result = await Promise.race([pending, silence]).finally(cancel);
+        if (result === null) return controller.enqueue(encoder.encode(':\n\n'));
+        pending = null;
+        if (result.done === true) return controller.close();
+        controller.enqueue(encoder.encode(eventText(result.value)));
+      },
+      async cancel() {
+        await iterator.return?.();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/** @throws TypeError for an event without id or type: a client could not resume after it */
+function eventText(value: unknown): string {
+  if (!isTrackedEnvelope(value)) throw new TypeError('An event of a REST stream has no id.');
+  const [id, data] = value;
+  if (typeof data !== 'object' || data === null || !('type' in data) || typeof data.type !== 'string') {
+    throw new TypeError('An event of a REST stream has no type.');
+  }
+  return `id: ${id}\nevent: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`;
+}

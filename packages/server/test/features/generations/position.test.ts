@@ -1,0 +1,85 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  comparePositions,
+  formatEventId,
+  isSamePosition,
+  nextPosition,
+  parseEventId,
+  type Position,
+} from '../../../src/features/generations/position.ts';
+
+const session = '01990000-0000-7000-8000-0123456789ab';
+const other = '01990000-0000-7000-8000-0123456789ac';
+
+const part = fc.integer({ min: 0, max: 0xffff_ffff });
+const positions = fc.record({ fence: part, number: part });
+
+const byBytes = (a: string, b: string) => Math.sign(Buffer.compare(Buffer.from(a), Buffer.from(b)));
+
+describe('positions', () => {
+  it('are ordered by fence, then by number', () => {
+    const ordered: Position[] = [
+      { fence: 1, number: 0 },
+      { fence: 1, number: 2 },
+      { fence: 1, number: 10 },
+      { fence: 2, number: 1 },
+      { fence: 10, number: 0 },
+    ];
+    expect(ordered.toReversed().toSorted(comparePositions)).toEqual(ordered);
+  });
+
+  it('are the same only with the same fence and number', () => {
+    expect(isSamePosition({ fence: 1, number: 2 }, { fence: 1, number: 2 })).toBe(true);
+    expect(isSamePosition({ fence: 1, number: 2 }, { fence: 2, number: 2 })).toBe(false);
+    expect(isSamePosition({ fence: 1, number: 2 }, { fence: 1, number: 3 })).toBe(false);
+  });
+
+  it('are dense within a fence', () => {
+    expect(nextPosition({ fence: 7, number: 255 })).toEqual({ fence: 7, number: 256 });
+  });
+});
+
+describe('event ids', () => {
+  it('have a fixed width and end with the tag of their session', () => {
+    expect(formatEventId(session, { fence: 1, number: 0x2f })).toBe('000000010000002f-456789ab');
+  });
+
+  it('are bytewise in the order of their positions', () => {
+    fc.assert(
+      fc.property(positions, positions, (a, b) => {
+        const order = byBytes(formatEventId(session, a), formatEventId(session, b));
+        expect(order).toBe(Math.sign(comparePositions(a, b)));
+      }),
+    );
+  });
+
+  it('are read back to the position that they stand for', () => {
+    fc.assert(
+      fc.property(positions, (position) => {
+        expect(parseEventId(session, formatEventId(session, position))).toEqual(position);
+      }),
+    );
+  });
+
+  it('of another session are not readable', () => {
+    expect(parseEventId(session, formatEventId(other, { fence: 1, number: 1 }))).toBeNull();
+  });
+
+  it.each([
+    '',
+    '0',
+    '1-2',
+    '000000010000002f',
+    '000000010000002f-',
+    '000000010000002F-456789ab',
+    '000000010000002g-456789ab',
+    ' 000000010000002f-456789ab',
+    '000000010000002f-456789ab\n',
+    '0000000010000002f-456789ab',
+    '000000010000002f-456789ab0',
+    '000000010000002f-456789AB',
+  ])('that nobody made are not readable: %j', (id) => {
+    expect(parseEventId(session, id)).toBeNull();
+  });
+});

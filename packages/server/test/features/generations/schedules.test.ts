@@ -1,0 +1,17 @@
+import { describe, expect, it } from 'vitest';
+import { createMemoryRows } from './simulation/memory-rows.ts';
+import { playSchedule } from './simulation/simulation.ts';
+
+const runs = Number(process.env['RUNS'] ?? 300);
+
+describe('random schedules', () => {
+  it('tells', async () => {
+    const sum = { events: 0, kills: 0, takeOvers: 0, resumptions: 0 };
+    for (let seed = Number(process.env['SEED'] ?? 1); seed < Number(process.env['SEED'] ?? 1) + runs; seed += 1) {
+      const t = await playSchedule(seed, createMemoryRows);
+      sum.events += t.events; sum.kills += t.kills; sum.takeOvers += t.takeOvers; sum.resumptions += t.resumptions;
+    }
+    console.log(sum);
+    expect(sum.events).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,158 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { call, isOpen, rawSocket, reply, settled, type RawSocket } from './sockets.ts';
+import { createWorld, http, type World } from './world.ts';
+
+let world: World;
+const sockets: { terminate(): void }[] = [];
+beforeEach(async () => {
+  world = await createWorld();
+});
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.terminate();
+  await world[Symbol.asyncDispose]();
+});
+
+async function open(options?: Parameters<typeof rawSocket>[1]): Promise<RawSocket> {
+  const raw = await rawSocket(world, options);
+  sockets.push(raw.socket);
+  return raw;
+}
+
+/** Lets time pass in steps short enough that the socket's pings are answered in between. */
+async function pass(raw: RawSocket, milliseconds: number) {
+  for (let left = milliseconds; left > 0; left -= 5000) {
+    await world.clock.advance(Math.min(left, 5000));
+    await settled(raw);
+  }
+}
+
+describe('who may connect', () => {
+  const upgrade = (headers: Record<string, string>, path = '/trpc') =>
+    http(world, {
+      path,
+      headers: {
+        connection: 'Upgrade',
+        upgrade: 'websocket',
+        'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+        'sec-websocket-version': '13',
+        ...headers,
+      },
+    });
+
+  it('pages of a listed or the same origin, and whatever has none', async () => {
+    const { host } = new URL(world.url);
+    for (const origin of ['https://app.example', `http://${host}`, `https://${host}`]) {
+      const raw = await open({ token: world.token, headers: { origin } });
+      raw.send(call(1, 'query', 'whoami'));
+      expect((await reply(raw, 1)).result).toBeDefined();
+    }
+  });
+
+  it('no other page, and the log tells the line to set', async () => {
+    const foreign = [
+      'https://evil.example',
+      'http://localhost:5173',
+      'https://app.example.evil',
+      'https://app.example:444',
+      'null',
+    ];
+    for (const origin of foreign) {
+      const response = await upgrade({ origin });
+      expect([origin, response.status]).toEqual([origin, 403]);
+      expect(JSON.parse(response.text)).toMatchObject({
+        code: 'FORBIDDEN',
+        requestId: response.headers['x-request-id'],
+      });
+    }
+    expect(world.lines).toContainEqual(
+      expect.objectContaining({ level: 'warn', set: 'CORS_ORIGINS=https://app.example,https://evil.example' }),
+    );
+  });
+
+  it('loopback pages only where that is configured', async () => {
+    await world[Symbol.asyncDispose]();
+    world = await createWorld({ loopbackOrigins: true });
+    for (const origin of ['http://localhost:5173', 'http://127.0.0.1:9', 'http://[::1]:3000']) {
+      const raw = await open({ token: world.token, headers: { origin } });
+      expect(isOpen(raw)).toBe(true);
+    }
+    expect((await upgrade({ origin: 'http://localhost.evil.example' })).status).toBe(403);
+  });
+
+  it('nobody with a token in the URL, and none elsewhere than at /trpc', async () => {
+    const secret = await upgrade({}, '/trpc?connectionParams=1&token=TTT');
+    expect([secret.status, JSON.parse(secret.text)]).toMatchObject([400, { code: 'BAD_REQUEST' }]);
+    expect((await upgrade({}, '/elsewhere')).status).toBe(404);
+    expect((await upgrade({}, '/trpc/whoami')).status).toBe(404);
+    expect(JSON.stringify(world.lines)).not.toContain('TTT');
+  });
+});
+
+describe('a socket that does not authenticate', () => {
+  it.each([
+    ['says nothing', () => {}],
+    ['says garbage', (raw: RawSocket) => raw.send('}{')],
+    ['says garbage at length', (raw: RawSocket) => raw.send('x'.repeat(100_000))],
+    ['calls at once', (raw: RawSocket) => raw.send(call(1, 'query', 'whoami'))],
+  ])('and %s is closed at the deadline', async (_, say) => {
+    const raw = await open();
+    say(raw);
+    await settled(raw);
+    await world.clock.advance(4999);
+    await settled(raw);
+    expect(isOpen(raw)).toBe(true);
+    await world.clock.advance(1);
+    expect((await raw.closed).code).toBe(4401);
+    expect(raw.frames).toEqual([]);
+  });
+
+  it('because it does not even say that it will is told so on each call, and closed as well', async () => {
+    const raw = await open({ query: '' });
+    raw.send([call(1, 'query', 'whoami'), call(2, 'query', 'open')]);
+    expect((await reply(raw, 1)).error?.json.data).toMatchObject({ code: 'UNAUTHORIZED', httpStatus: 401 });
+    expect((await reply(raw, 2)).result?.data?.json).toBe('open');
+    await world.clock.advance(5000);
+    expect((await raw.closed).code).toBe(4401);
+  });
+
+  it('because its token does not verify stays, hears it on each call, and goes when it is idle', async () => {
+    const raw = await open({ token: 'nonsense' });
+    for (const id of [1, 2, 3]) {
+      raw.send(call(id, id === 2 ? 'subscription' : 'query', id === 2 ? 'follow' : 'whoami'));
+      expect((await reply(raw, id)).error?.json.data).toMatchObject({ code: 'UNAUTHORIZED' });
+      await pass(raw, 25_000);
+    }
+    await pass(raw, 34_000);
+    expect(isOpen(raw)).toBe(true);
+    await world.clock.advance(1000);
+    expect((await raw.closed).code).toBe(4401);
+  });
+
+  it('because no key can be had is judged again with its next call', async () => {
+    world.keys.available = false;
+    const raw = await open({ token: world.token });
+    raw.send(call(1, 'query', 'whoami'));
+    expect((await reply(raw, 1)).error?.json.data).toMatchObject({ code: 'AUTH_UNAVAILABLE', retryAfter: 5 });
+    world.keys.available = true;
+    raw.send(call(2, 'query', 'whoami'));
+    expect((await reply(raw, 2)).result?.data?.json).toMatchObject({ userId: 'ada' });
+  });
+});
+
+describe('keep-alive', () => {
+  it('pings, and ends a connection that does not answer', async () => {
+    const raw = await open({ token: world.token });
+    raw.send(call(1, 'query', 'whoami'));
+    await reply(raw, 1);
+    await world.clock.advance(30_000);
+    await vi.waitFor(() => expect(raw.texts).toContain('PING'));
+    await settled(raw);
+    await world.clock.advance(10_000);
+    expect(isOpen(raw)).toBe(true);
+    await settled(raw);
+    raw.socket.pause();
+    await world.clock.advance(40_000);
+    raw.socket.resume();
+    expect((await raw.closed).code).toBe(1006);
+  });
+});
