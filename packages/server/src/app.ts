@@ -41,6 +41,8 @@ export interface AppOverrides {
   readonly fetch?: typeof globalThis.fetch;
   /** Told the moments of each generation's life. */
   readonly probe?: Probe;
+  /** Named to whoever waits for this process's lock on a SQLite file. */
+  readonly processId?: number;
 }
 
 /** The service, ready to listen. Disposing closes everything at once; `drain` first to let running answers end. */
@@ -65,8 +67,11 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
   await using opened = new AsyncDisposableStack();
   const location = parseDatabaseUrl(config.database.url);
   if (location.kind === 'sqlite') {
+    const { processId } = overrides;
     const waitMilliseconds = config.shutdownGraceMs;
-    opened.use(await acquireProcessLock(location.file, { waitMilliseconds, clock }));
+    opened.use(
+      await acquireProcessLock(location.file, { waitMilliseconds, clock, ...(processId !== undefined && { processId }) }),
+    );
   }
   await migrate(config.database.url, { logger });
   const database = opened.use(await openDatabase(config.database.url, { logger }));

@@ -41,7 +41,7 @@ export async function serve(): Promise<void> {
     start: async () => {
       // Loaded here, so that a bad configuration is told at once and in words whatever else may not load.
       const { createApp } = await import('../app.ts');
-      return createApp({ ...config, auth: await resolveAuth(config.auth) }, { logger });
+      return createApp({ ...config, auth: await resolveAuth(config.auth) }, { logger, processId: process.pid });
     },
     onListening: async (url) => {
       if (config.environment !== 'production') process.stdout.write(await developmentBanner(config, url));

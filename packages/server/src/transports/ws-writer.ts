@@ -24,6 +24,12 @@ const pacedBytes = 256 * 1024;
 /** Above this, whatever else there is to say to a client that does not read ends the connection. */
 const maxBytes = 1024 * 1024;
 
+interface Piece {
+  readonly data: Buffer;
+  readonly fin: boolean;
+  readonly oversize: boolean;
+}
+
 /**
  * Writes to one socket: paces those who ask before they send, and cuts a reader that takes nothing. What it holds is at
  * most `maxBytes` and one message.
@@ -31,9 +37,11 @@ const maxBytes = 1024 * 1024;
 export class WsWriter implements Outbound {
   readonly #socket: WritableSocket;
   readonly #options: WriterOptions;
-  #pieces: { data: Buffer; fin: boolean }[] = [];
+  #pieces: Piece[] = [];
   #queuedBytes = 0;
   #inFlightBytes = 0;
+  /** What is left of a message that is by itself more than a paced reader may owe: it was let through, so it counts for no cut. */
+  #oversizeBytes = 0;
   #lastProgress = 0;
   #stopWatching: (() => void) | null = null;
   #waiting: (() => void)[] = [];
@@ -55,11 +63,13 @@ export class WsWriter implements Outbound {
 
   send(text: string): void {
     if (this.#closed) return;
-    if (this.buffered > maxBytes) return this.#cut();
+    if (this.buffered - this.#oversizeBytes > maxBytes) return this.#cut();
     const message = Buffer.from(text);
+    const oversize = message.length > pacedBytes && this.#oversizeBytes === 0;
+    if (oversize) this.#oversizeBytes = message.length;
     for (let start = 0; start === 0 || start < message.length; start += pieceBytes) {
       const data = message.subarray(start, start + pieceBytes);
-      this.#pieces.push({ data, fin: start + pieceBytes >= message.length });
+      this.#pieces.push({ data, fin: start + pieceBytes >= message.length, oversize });
     }
     this.#queuedBytes += message.length;
     this.#granted = null;
@@ -140,12 +150,13 @@ export class WsWriter implements Outbound {
       this.#queuedBytes -= size;
       this.#inFlightBytes += size;
       this.#watch();
-      this.#socket.send(piece.data, { binary: false, fin: piece.fin }, () => this.#taken(size));
+      this.#socket.send(piece.data, { binary: false, fin: piece.fin }, () => this.#taken(piece));
     }
   }
 
-  #taken(size: number): void {
-    this.#inFlightBytes -= size;
+  #taken({ data, oversize }: Piece): void {
+    this.#inFlightBytes -= data.length;
+    if (oversize) this.#oversizeBytes -= data.length;
     this.#lastProgress = this.#options.clock.now();
     this.#flush();
     if (this.buffered === 0) {

@@ -57,7 +57,7 @@ export type AdmitGeneration = (
 
 /**
  * Turns a claim into a running generation: both messages, counters and the generation's row in one transaction.
- * @throws ServiceError `CONFLICT` when it was stopped before, `NOT_FOUND` when the session was deleted, `INTERRUPTED`
+ * @throws ServiceError `CONFLICT` when it was stopped before, `NOT_FOUND` when the session was deleted, `UNAVAILABLE`
  * when the claim was lost
  */
 export function createAdmitGeneration(deps: AdmitDependencies): AdmitGeneration {
@@ -81,7 +81,7 @@ export function createAdmitGeneration(deps: AdmitDependencies): AdmitGeneration 
         const row = await store.find(tx, id);
         throw row?.stopRequestedBy != null && row.status === 'reserving'
           ? new ServiceError('CONFLICT', { detail: 'The answer was stopped before it began.' })
-          : new ServiceError('INTERRUPTED', { detail: 'The request took too long to be admitted.' });
+          : new ServiceError('UNAVAILABLE', { detail: 'The request took too long to be admitted.' });
       }
       const title = session.title ?? (message === undefined ? null : automaticTitle(message));
       const common = { modelId: null, createdAt: now };

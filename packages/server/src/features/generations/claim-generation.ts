@@ -55,7 +55,13 @@ export function createClaimGeneration(deps: ClaimDependencies): ClaimGeneration 
       if (session === null) throw new ServiceError('NOT_FOUND');
       if (idempotencyKey !== undefined) {
         const known = await keys.find(tx, userId, idempotencyKey, requestHash);
-        if (known !== null) return { kind: 'joined', generationId: known.generationId ?? '' };
+        if (known !== null) {
+          const { generationId } = known;
+          const live = await store.findLive(tx, sessionId);
+          // Whether it was admitted decides what the key stands for, and its owner is not going to say.
+          if (live?.expired === true && live.row.id === generationId) return { kind: 'expired', id: live.row.id };
+          return { kind: 'joined', generationId: generationId ?? '' };
+        }
       }
       if (deps.isShuttingDown()) throw new ServiceError('SHUTTING_DOWN', { retryAfter: 5 });
       const live = await store.findLive(tx, sessionId);

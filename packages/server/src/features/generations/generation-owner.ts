@@ -59,6 +59,7 @@ export function createGenerationOwner(deps: OwnerDependencies): GenerationOwner 
   const owned = new Map<string, Owned>();
   const starting = new Set<Promise<unknown>>();
   let draining = false;
+  let graceIsOver = false;
   let stopped = false;
   let beating: Promise<void> | null = null;
   let cancelNext: (() => void) | null = null;
@@ -124,6 +125,8 @@ export function createGenerationOwner(deps: OwnerDependencies): GenerationOwner 
       starting.add(settled);
     },
     own(generation, confirmedAt, work) {
+      // Its admission has outlasted the grace: nobody would come to interrupt it later.
+      if (graceIsOver) generation.cancel('shutdown');
       const ended = work()
         .catch((error: unknown) => {
           logger.error({ err: error, generationId: generation.id }, 'a generation ended with a fault of our own');
@@ -163,6 +166,7 @@ export function createGenerationOwner(deps: OwnerDependencies): GenerationOwner 
       const graceOver = new AbortController();
       const ended = allEnded().finally(() => graceOver.abort());
       await Promise.race([ended, delay(clock, graceMilliseconds, graceOver.signal).catch(() => undefined)]);
+      graceIsOver = true;
       for (const { generation } of owned.values()) generation.cancel('shutdown');
       const endOver = new AbortController();
       await Promise.race([

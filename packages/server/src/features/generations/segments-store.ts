@@ -53,7 +53,7 @@ export function createSegmentsStore({ tables }: Pick<Database, 'tables'>) {
         .from(generations)
         .where(inArray(generations.id, [...ids]));
       return new Map(
-        rows.map(({ id, status, fence, newest: sequence }) => [id, `${status}:${fence}:${sequence ?? 0}`]),
+        rows.map(({ id, status, fence, newest: sequence }) => [id, `${status}:${fence}:${sequence ?? 'none'}`]),
       );
     },
   };
