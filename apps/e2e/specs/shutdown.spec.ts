@@ -103,21 +103,47 @@ describeEachDatabase('an answer that is being admitted when the server shuts dow
   });
   afterEach(() => world[Symbol.asyncDispose]());
 
-  it('is not forgotten: its end is stored before the server is gone', async () => {
+  async function admit(message: string) {
     const { trpc } = world.trpc();
-    world.openai.script('Just in time', { chunks, hold: [2] });
     const { sessionId } = await trpc.session.create.mutate({});
     const admitting = gates.hold('admitting');
-    const request = { sessionId, message: 'Just in time', idempotencyKey: 'just in time' };
-    const reader: Collected = collect((subscriber) => trpc.message.stream.subscribe(request, subscriber));
+    const request = { sessionId, message, idempotencyKey: message };
+    const reader = collect((subscriber) => trpc.message.stream.subscribe(request, subscriber));
     await admitting.reached;
+    return { reader, admitting };
+  }
+
+  function expectInterrupted({ events }: Collected): void {
+    expect(events.at(-1)?.event).toMatchObject({ type: 'error', error: { code: 'INTERRUPTED' } });
+  }
+
+  it('is waited for: its end is stored before the server is gone', async () => {
+    world.openai.script('In time', { chunks, hold: [2] });
+    const { reader, admitting } = await admit('In time');
     const drained = world.app.drain();
     admitting.release();
     expect(await drained).toEqual({ clean: true });
     const invariants = await openInvariants(world);
-    const { generations } = await invariants.check(sessionId, [reader]);
+    const { generations } = await invariants.check(undefined, [reader]);
     expect(generations).toMatchObject([{ status: 'interrupted' }]);
-    expect(reader.events.at(-1)?.event).toMatchObject({ type: 'error', error: { code: 'INTERRUPTED' } });
+    expectInterrupted(reader);
+  });
+
+  it('is interrupted at once when that takes longer than the grace', async () => {
+    world.openai.script('Running', { chunks, hold: [2] });
+    world.openai.script('Late', { chunks, hold: [2] });
+    const running = await admit('Running');
+    running.admitting.release();
+    await running.reader.until(1);
+    const late = await admit('Late');
+    const drained = world.app.drain();
+    await running.reader.done;
+    expectInterrupted(running.reader);
+    late.admitting.release();
+    expect(await drained).toEqual({ clean: true });
+    const invariants = await openInvariants(world);
+    const { generations } = await invariants.check(undefined, [running.reader, late.reader]);
+    expect(generations.map(({ status }) => status)).toEqual(['interrupted', 'interrupted']);
   });
 });
 

@@ -10,6 +10,6 @@ export function follow({ message }: TRPCClient<AppRouter>, input: FollowInput): 
 }
 
 /** The text that somebody has who had seen `before` and was then sent `events`, before the end told it anew. */
-export function textAfter(before: readonly Received[], { events }: Collected): string {
+export function textAfter(before: readonly Received[], { events }: Pick<Collected, 'events'>): string {
   return textOf([...before, ...events].filter(({ event }) => event.type !== 'done' && event.type !== 'error'));
 }

@@ -176,8 +176,10 @@ function checkAgainstProvider({ id, status, userMessageId }: GenerationRow, rows
   }
 }
 
-function checkKeys({ keys, generations }: Rows): void {
-  const named = keys.flatMap(({ generationId }) => generationId ?? []);
+/** A key outlives its session, so that a late repeat is recognised. */
+function checkKeys({ keys, sessions, generations }: Rows): void {
+  const present = keys.filter(({ sessionId }) => sessions.some(({ id }) => id === sessionId));
+  const named = present.flatMap(({ generationId }) => generationId ?? []);
   expect(named, 'a key for one generation').toEqual([...new Set(named)]);
   for (const id of named) {
     const status = generations.find((generation) => generation.id === id)?.status;

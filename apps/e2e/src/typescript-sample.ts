@@ -39,7 +39,7 @@ export function createSampleFolder(root: string): SampleFolder {
       return new Promise((resolve, reject) => {
         const options = { cwd: path, timeout: 60_000 };
         execFile(join(root, 'node_modules/.bin/tsc'), ['-p', path, '--pretty', 'false'], options, (error, stdout) => {
-          if (error !== null && stdout === '') reject(error);
+          if (error !== null && stdout === '') reject(new Error('the compiler did not run', { cause: error }));
           else resolve(stdout);
         });
       });

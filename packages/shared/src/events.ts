@@ -1,5 +1,5 @@
 import type { ErrorCode } from './errors.ts';
-import type { FinishReason, Message, Usage } from './objects.ts';
+import type { FinishReason, Message, Session, Usage } from './objects.ts';
 
 /** Sent once the rows of a generation are committed, before its model is called. */
 export interface StartEvent {
@@ -51,3 +51,43 @@ export type TerminalEvent = DoneEvent | ErrorEvent;
 export function isTerminalEvent(event: GenerationEvent): event is TerminalEvent {
   return event.type === 'done' || event.type === 'error';
 }
+
+/** What is already there begins: `count` messages follow, of `total` that are stored. */
+export interface HistoryStartEvent {
+  type: 'history-start';
+  count: number;
+  total: number;
+}
+
+/** What is already there ends. From here on an id continues without a gap. */
+export interface HistoryEndEvent {
+  type: 'history-end';
+}
+
+/** A message as it is stored now: an upsert by its id. */
+export interface MessageEvent {
+  type: 'message';
+  message: Message;
+}
+
+export interface MessageDeletedEvent {
+  type: 'message-deleted';
+  messageId: string;
+}
+
+export interface SessionUpdatedEvent {
+  type: 'session-updated';
+  session: Session;
+}
+
+/** Last: the session and everything in it is gone. */
+export interface SessionDeletedEvent {
+  type: 'session-deleted';
+  sessionId: string;
+}
+
+/** What happens in a session beside its generations. */
+export type SessionChangeEvent = MessageDeletedEvent | SessionUpdatedEvent | SessionDeletedEvent;
+
+/** What a watcher of a whole session receives. Clients ignore types they do not know. */
+export type SessionEvent = GenerationEvent | SessionChangeEvent | HistoryStartEvent | HistoryEndEvent | MessageEvent;

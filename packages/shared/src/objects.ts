@@ -17,9 +17,17 @@ export const parametersSchema = z.strictObject({
 export type Parameters = z.infer<typeof parametersSchema>;
 
 const metadataMaxPairs = 16;
-/** Up to 16 pairs of the client's own; keys of at most 64, values of at most 512 characters. */
+/** superjson carries no member of these names. */
+const reservedNames: ReadonlySet<string> = new Set(['constructor', 'prototype']);
+const metadataKey = boundedText(1, 64).refine((key) => !reservedNames.has(key), {
+  message: 'must not be a name that JavaScript reserves',
+});
+/**
+ * Up to 16 pairs of the client's own; keys of at most 64, values of at most 512 characters. `constructor` and `prototype`
+ * are no keys.
+ */
 export const metadataSchema = z
-  .record(boundedText(1, 64), boundedText(0, 512))
+  .record(metadataKey, boundedText(0, 512))
   .refine((pairs) => Object.keys(pairs).length <= metadataMaxPairs, {
     message: `must have at most ${metadataMaxPairs} pairs`,
   })

@@ -12,7 +12,8 @@ import {
 const session = '01990000-0000-7000-8000-0123456789ab';
 const other = '01990000-0000-7000-8000-0123456789ac';
 
-const part = fc.integer({ min: 0, max: 0xffff_ffff });
+/** What the columns of the database hold. */
+const part = fc.integer({ min: 0, max: 0x7fff_ffff });
 const positions = fc.record({ fence: part, number: part });
 
 const byBytes = (a: string, b: string) => Math.sign(Buffer.compare(Buffer.from(a), Buffer.from(b)));
@@ -64,6 +65,12 @@ describe('event ids', () => {
 
   it('of another session are not readable', () => {
     expect(parseEventId(session, formatEventId(other, { fence: 1, number: 1 }))).toBeNull();
+  });
+
+  it('beyond every position that can be stored are not readable', () => {
+    expect(parseEventId(session, '7fffffff7fffffff-456789ab')).toEqual({ fence: 0x7fff_ffff, number: 0x7fff_ffff });
+    expect(parseEventId(session, '8000000000000001-456789ab')).toBeNull();
+    expect(parseEventId(session, '0000000180000000-456789ab')).toBeNull();
   });
 
   it.each([

@@ -1,7 +1,7 @@
 import { ProviderError } from '../../../../src/clients/providers/provider.ts';
 import { createAdmitGeneration, type AdmitGeneration } from '../../../../src/features/generations/admit-generation.ts';
 import { createAwaitGeneration, type AwaitGeneration } from '../../../../src/features/generations/await-generation.ts';
-import { createEndGeneration } from '../../../../src/features/generations/end-generation.ts';
+import { createEndGeneration, type EndGeneration } from '../../../../src/features/generations/end-generation.ts';
 import { createFollowGeneration, type FollowGeneration } from '../../../../src/features/generations/follow-generation.ts';
 import type { GenerationLog } from '../../../../src/features/generations/generation-log.ts';
 import { createGenerationOwner } from '../../../../src/features/generations/generation-owner.ts';
@@ -46,6 +46,8 @@ export interface InstanceOptions {
   readonly maxBytes: number;
   /** The log that all instances share, as with Redis; null: each has its own. */
   readonly sharedLog: GenerationLog | null;
+  /** Called when a write of an owner that is one no longer was refused. */
+  readonly refused: () => void;
   /** Whether appending and reading take time, as they do over a network. */
   readonly remoteLog: boolean;
 }
@@ -72,7 +74,12 @@ export function createInstance(name: string, options: InstanceOptions): Instance
   const owner = createGenerationOwner(base);
   const watch = createGenerationWatch({ ...base, owns: owner.owns });
   const readSnapshot = createReadSnapshot(base);
-  const end = createEndGeneration(base);
+  const endGeneration = createEndGeneration(base);
+  const end: EndGeneration = async (...parameters) => {
+    const message = await endGeneration(...parameters);
+    if (message === null) options.refused();
+    return message;
+  };
   const refuse = createRefuseGeneration(base);
   const recover = createRecoverGeneration({ ...base, end, refuse });
   const recoverExpired = createRecoverExpired({ ...base, recover });

@@ -6,9 +6,9 @@ import type { GenerationRow, GenerationsStore, SessionRow } from '../../../../sr
 import type { MessageRow } from '../../../../src/features/generations/message-row.ts';
 import type { MessageStore } from '../../../../src/features/generations/message-store.ts';
 import type { SegmentsStore } from '../../../../src/features/generations/segments-store.ts';
-import { generationRow, sessionRow } from '../../../support/rows.ts';
+import { emptyGeneration, emptyMessage, emptySession } from '../whole-rows.ts';
 import type { Random } from './random.ts';
-import { DatabaseAway, userId, type Rows } from './rows.ts';
+import { DatabaseAway, type Rows } from './rows.ts';
 import type { Process, Schedule } from './schedule.ts';
 
 type Segment = Tables['generationSegments']['$inferSelect'];
@@ -29,6 +29,7 @@ export function createMemoryRows(schedule: Schedule, random: Random): Rows {
   const generations = new Map<string, GenerationRow>();
   const messages = new Map<string, MessageRow>();
   const segments = new Map<string, Segment[]>();
+  const checkpointed = new Map<string, string>();
   let writer: OpenTransaction | null = null;
   const isUnlocked = () => writer === null;
 
@@ -212,6 +213,7 @@ export function createMemoryRows(schedule: Schedule, random: Random): Rows {
       };
 
       const ordered = (id: string) => (segments.get(id) ?? []).toSorted((a, b) => a.sequence - b.sequence);
+      const textOf = (id: string) => ordered(id).map(({ text }) => text).join('');
       const segmentsStore: SegmentsStore = {
         append: (tx, added) =>
           added.length === 0
@@ -222,6 +224,7 @@ export function createMemoryRows(schedule: Schedule, random: Random): Rows {
                   for (const row of added) {
                     const others = (segments.get(row.generationId) ?? []).filter((old) => old.sequence !== row.sequence);
                     segments.set(row.generationId, [...others, row]);
+                    checkpointed.set(row.generationId, textOf(row.generationId));
                   }
                 },
               })),
@@ -231,7 +234,7 @@ export function createMemoryRows(schedule: Schedule, random: Random): Rows {
             const last = found.at(-1);
             if (last === undefined) return null;
             const { fence, number } = last;
-            return { text: found.map(({ text }) => text).join(''), position: { fence, number } };
+            return { text: textOf(id), position: { fence, number } };
           }),
         remove: (tx, id) => write(tx, () => ({ result: undefined, change: () => void segments.delete(id) })),
         readStates: (_tx, ids) =>
@@ -266,60 +269,8 @@ export function createMemoryRows(schedule: Schedule, random: Random): Rows {
     },
     generation: (id) => Promise.resolve(generations.get(id) ?? null),
     message: (id) => Promise.resolve(messages.get(id) ?? null),
+    checkpointed: (id) => Promise.resolve(checkpointed.get(id) ?? ''),
     segmentText: (id) => Promise.resolve(segments.get(id)?.map(({ text }) => text).join('') ?? null),
   };
   return rows;
-}
-
-function emptySession(id: string): SessionRow {
-  return {
-    title: null,
-    modelId: null,
-    systemPrompt: null,
-    messageCount: 0,
-    lastMessageAt: null,
-    activeGenerationId: null,
-    nextSequence: 1,
-    fence: 0,
-    logFence: 0,
-    logNumber: 0,
-    deletedAt: null,
-    ...sessionRow(id, userId),
-  } as SessionRow;
-}
-
-function emptyGeneration(id: string, sessionId: string, fence: number): GenerationRow {
-  return {
-    userMessageId: null,
-    stopRequestedBy: null,
-    request: null,
-    prices: null,
-    promptTokens: null,
-    textFence: 0,
-    textNumber: 0,
-    endFence: null,
-    endNumber: null,
-    refusal: null,
-    admittedAt: null,
-    endedAt: null,
-    ...generationRow(id, sessionId, fence),
-  } as GenerationRow;
-}
-
-function emptyMessage(
-  message: Omit<Tables['messages']['$inferInsert'], 'sessionId' | 'sequence' | 'updatedAt'>,
-  session: SessionRow,
-  index: number,
-): MessageRow {
-  return {
-    fallbackFrom: null,
-    stoppedBy: null,
-    usage: null,
-    finishReason: null,
-    errorCode: null,
-    ...message,
-    sessionId: session.id,
-    sequence: session.nextSequence + index,
-    updatedAt: message.createdAt,
-  } as MessageRow;
 }

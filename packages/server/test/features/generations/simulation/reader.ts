@@ -113,6 +113,9 @@ export function createReader(name: string, generation: KnownGeneration, options:
     if (event.streamId !== generationId) return violation(`was sent an event of ${event.streamId}`);
     if (lastId !== null && id <= lastId) return violation(`was sent ${id} after ${lastId}`);
     lastId = id;
+    if (isFirst && text === null && ['claimed', 'named', 'latest'].includes(approach) && event.type !== 'start') {
+      violation(`was sent ${event.type} before the start`);
+    }
     switch (event.type) {
       case 'start':
         if (text !== null) return violation('was sent a second start');
@@ -131,9 +134,6 @@ export function createReader(name: string, generation: KnownGeneration, options:
       case 'error':
         if (text !== event.message.content) violation(`has ${text} at the end of ${event.message.content}`);
         break;
-    }
-    if (isFirst && text === null && ['claimed', 'named', 'latest'].includes(approach) && event.type !== 'start') {
-      violation(`was sent ${event.type} before the start`);
     }
     if (isFirst && (approach === 'unreadable' || approach === 'foreign') && event.type !== 'resync') {
       violation(`was sent ${event.type} where nothing of it could be served`);

@@ -23,6 +23,8 @@ export interface Rows {
   addSession(sessionId: string): Promise<void>;
   generation(id: string): Promise<GenerationRow | null>;
   message(id: string): Promise<MessageRow | null>;
+  /** The longest text that was ever stored while the generation ran. */
+  checkpointed(id: string): Promise<string>;
   /** Text that is stored beside the message, null where there is none. */
   segmentText(id: string): Promise<string | null>;
 }

@@ -17,6 +17,9 @@ export interface Tally {
   kills: number;
   takeOvers: number;
   resumptions: number;
+  standstills: number;
+  /** Ends that an owner which is one no longer tried to store. */
+  refusedEnds: number;
   statuses: Record<string, number>;
 }
 
@@ -30,7 +33,8 @@ interface Waiter {
 const sessionIds = ['00000000-0000-7000-8000-000000000001', '00000000-0000-7000-8000-000000000002'] as const;
 /** More than any run has been seen to need: what is not over by then hangs. */
 const mostSteps = 20_000;
-const mostMilliseconds = 120_000;
+/** Time on the clock of the run: for leases to run out, for a database to be waited for; then for everyone to be told. */
+const mostMilliseconds = { forGenerations: 60_000, forReaders: 10_000 };
 const traceLines = 400;
 
 /**
@@ -52,7 +56,7 @@ export async function playSchedule(
     tell(`VIOLATION ${text}`);
     violations.push(text);
   };
-  const tally: Tally = { events: 0, kills: 0, takeOvers: 0, resumptions: 0, statuses: {} };
+  const tally: Tally = { events: 0, kills: 0, takeOvers: 0, resumptions: 0, standstills: 0, refusedEnds: 0, statuses: {} };
 
   const logger = watchLog((line) => {
     tell(line);
@@ -70,6 +74,7 @@ export async function playSchedule(
     rows,
     logger,
     newId: () => `00000000-0000-7000-9000-${String((ids += 1)).padStart(12, '0')}`,
+    refused: () => void (tally.refusedEnds += 1),
     scriptOf: (id: string) => scripts.get(id) ?? { texts: [], end: 'silent' as const },
     bufferMilliseconds,
     maxBytes,
@@ -254,6 +259,7 @@ export async function playSchedule(
       isPossible: () => budget.standstills > 0 && running().length > 1,
       act() {
         spend('standstills');
+        tally.standstills += 1;
         const { process } = random.pick(running());
         tell(`${process.name} stands still`);
         process.state = 'stopped';
@@ -313,23 +319,36 @@ export async function playSchedule(
   async function finish(): Promise<void> {
     rows.faulty = false;
     for (const { process } of instances) process.state = 'running';
-    const until = schedule.now() + mostMilliseconds;
+    let until = schedule.now() + mostMilliseconds.forGenerations;
+    let haveEnded = false;
     for (let steps = 0; ; steps += 1) {
-      const left = await unfinished();
       assertSound();
-      if (left.length === 0 && starting.size === 0) return;
-      if (steps > mostSteps || schedule.now() > until) violation(`no end for ${left.join(', ')}`);
-      for (const reader of open()) reconnect(reader);
-      for (const reader of pullable()) reader.pull();
+      if (steps % 8 === 0) {
+        const live = await unfinishedGenerations();
+        if (live.length === 0 && starting.size === 0 && !haveEnded) {
+          haveEnded = true;
+          until = schedule.now() + mostMilliseconds.forReaders;
+        }
+        const left = [...live, ...unfinishedReaders()];
+        if (left.length === 0 && starting.size === 0) return;
+        if (steps > mostSteps || schedule.now() > until) violation(`no end for ${left.join(', ')}`);
+      }
+      for (const reader of open()) if (random.chance(0.2)) reconnect(reader);
+      for (const reader of pullable()) if (random.chance(0.5)) reader.pull();
       for (const waiter of waiters) if (waiter.instance === null && !waiter.done) await_(waiter);
       await schedule.settle();
       if (!(await schedule.step())) schedule.advanceToNextTimer();
     }
   }
 
-  async function unfinished(): Promise<string[]> {
+  function unfinishedReaders(): string[] {
     const left = readers.filter(({ outcome }) => outcome === null).map(({ name }) => name);
     for (const { generation, done } of waiters) if (!done) left.push(`a waiter for ${generation.id}`);
+    return left;
+  }
+
+  async function unfinishedGenerations(): Promise<string[]> {
+    const left: string[] = [];
     for (const { id } of generations) {
       const status = (await rows.generation(id))?.status;
       if (status === undefined || status === 'reserving' || status === 'running') left.push(id);
@@ -362,6 +381,7 @@ export async function playSchedule(
       const whole = script.texts.join('');
       if (!whole.startsWith(content)) violation(`${id} is stored as ${content}, which is not what the model said`);
       if (row.fence === claimFence && content !== textAt(script, row.textNumber)) violation(`${id}: text and place differ`);
+      if (!content.startsWith(await rows.checkpointed(id))) violation(`${id} has lost text that was stored`);
       if (status === 'complete' && content !== whole) violation(`${id} is complete without all of its text`);
       if (row.fence > claimFence) tally.takeOvers += 1;
       if ((await rows.segmentText(id)) !== null) violation(`${id} has left text beside its message`);
@@ -375,6 +395,10 @@ export async function playSchedule(
       await schedule.settle();
     } else await schedule.step();
     assertSound();
+  }
+  await finish();
+  for (const generation of generations) {
+    if (random.chance(0.5)) join(generation, random.pick(running()), random.pick(['named', 'unreadable'] as const));
   }
   await finish();
   await comeBack();
