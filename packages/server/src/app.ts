@@ -68,10 +68,13 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
   const location = parseDatabaseUrl(config.database.url);
   if (location.kind === 'sqlite') {
     const { processId } = overrides;
-    const waitMilliseconds = config.shutdownGraceMs;
-    opened.use(
-      await acquireProcessLock(location.file, { waitMilliseconds, clock, ...(processId !== undefined && { processId }) }),
-    );
+    const lock = await acquireProcessLock(location.file, {
+      waitMilliseconds: config.shutdownGraceMs,
+      clock,
+      onWait: (message) => logger.warn(message),
+      ...(processId !== undefined && { processId }),
+    });
+    opened.use(lock);
   }
   await migrate(config.database.url, { logger });
   const database = opened.use(await openDatabase(config.database.url, { logger }));

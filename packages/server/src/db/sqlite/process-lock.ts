@@ -10,6 +10,8 @@ export interface ProcessLockOptions {
   clock: Clock;
   /** Of this process, for the message that another one gets. @default not told */
   processId?: number;
+  /** Told once, in words, that another process holds the file and is waited for. */
+  onWait?: (message: string) => void;
 }
 
 /** Milliseconds between two attempts. */
@@ -24,7 +26,7 @@ const retryInterval = 100;
  */
 export async function acquireProcessLock(
   file: string,
-  { waitMilliseconds, clock, processId }: ProcessLockOptions,
+  { waitMilliseconds, clock, processId, onWait }: ProcessLockOptions,
 ): Promise<AsyncDisposable> {
   const path = prepareDatabaseFile(file);
   const lockFile = prepareDatabaseFile(`${path}.lock`);
@@ -34,7 +36,7 @@ export async function acquireProcessLock(
   // The clock's timers keep no process alive, and at start nothing else may.
   const keepAlive = setInterval(() => {}, 2 ** 30);
   try {
-    for (;;) {
+    for (let waiting = false; ; waiting = true) {
       const connection = tryLock(lockFile);
       if (connection !== undefined) {
         // Also over the name that a killed process left behind.
@@ -42,6 +44,7 @@ export async function acquireProcessLock(
         return disposable(connection, ownerFile);
       }
       if (clock.now() >= deadline) throw new Error(heldMessage(path, ownerFile));
+      if (!waiting) onWait?.(`waiting for another server${ownerOf(ownerFile)} to let go of ${path}`);
       await delay(clock, retryInterval);
     }
   } finally {

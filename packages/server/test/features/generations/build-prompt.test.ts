@@ -34,10 +34,13 @@ describe('what the model is sent', () => {
     expect(shown(build([user('a'), assistant('half', status), user('b')]))).toEqual(['u:a\n\nb']);
   });
 
-  it.each(['stopped', 'interrupted'] as const)('keeps a %s answer that has text, and leaves empty messages out', (status) => {
-    const history = [user('a'), assistant('half', status), user('b'), assistant('', status), user('c')];
-    expect(shown(build(history))).toEqual(['u:a', 'a:half', 'u:b\n\nc']);
-  });
+  it.each(['stopped', 'interrupted'] as const)(
+    'keeps a %s answer that has text, and leaves empty messages out',
+    (status) => {
+      const history = [user('a'), assistant('half', status), user('b'), assistant('', status), user('c')];
+      expect(shown(build(history))).toEqual(['u:a', 'a:half', 'u:b\n\nc']);
+    },
+  );
 
   it('leaves out answers before the first question and after the last', () => {
     expect(shown(build([assistant('x'), assistant('y'), user('a'), assistant('z')]))).toEqual(['u:a']);

@@ -2,15 +2,25 @@ import { ProviderError } from '../../../../src/clients/providers/provider.ts';
 import { createAdmitGeneration, type AdmitGeneration } from '../../../../src/features/generations/admit-generation.ts';
 import { createAwaitGeneration, type AwaitGeneration } from '../../../../src/features/generations/await-generation.ts';
 import { createEndGeneration, type EndGeneration } from '../../../../src/features/generations/end-generation.ts';
-import { createFollowGeneration, type FollowGeneration } from '../../../../src/features/generations/follow-generation.ts';
+import {
+  createFollowGeneration,
+  type FollowGeneration,
+} from '../../../../src/features/generations/follow-generation.ts';
 import type { GenerationLog } from '../../../../src/features/generations/generation-log.ts';
 import { createGenerationOwner } from '../../../../src/features/generations/generation-owner.ts';
 import { createReadSnapshot } from '../../../../src/features/generations/generation-snapshot.ts';
 import { createGenerationWatch } from '../../../../src/features/generations/generation-watch.ts';
 import { createMemoryLog } from '../../../../src/features/generations/memory-log.ts';
+import type { ProbePoint } from '../../../../src/features/generations/probe.ts';
 import { createRecoverExpired } from '../../../../src/features/generations/recover-expired.ts';
-import { createRecoverGeneration, type RecoverGeneration } from '../../../../src/features/generations/recover-generation.ts';
-import { createRefuseGeneration, type RefuseGeneration } from '../../../../src/features/generations/refuse-generation.ts';
+import {
+  createRecoverGeneration,
+  type RecoverGeneration,
+} from '../../../../src/features/generations/recover-generation.ts';
+import {
+  createRefuseGeneration,
+  type RefuseGeneration,
+} from '../../../../src/features/generations/refuse-generation.ts';
 import { createResolveReader, type ResolveReader } from '../../../../src/features/generations/resolve-reader.ts';
 import { createRunGeneration, type RunGeneration } from '../../../../src/features/generations/run-generation.ts';
 import { createStopGeneration, type StopGeneration } from '../../../../src/features/generations/stop-generation.ts';
@@ -63,7 +73,7 @@ export function createInstance(name: string, options: InstanceOptions): Instance
   const log = remoteLog ? overNetwork(ownLog, step) : ownLog;
 
   const loadTokenCounter = () => Promise.resolve((text: string) => text.length);
-  const probe = step;
+  const probe = (point: ProbePoint) => (point === 'checkpointing' && !rows.stepsInTransactions ? undefined : step());
   const keys = {
     hash: () => '',
     find: () => Promise.resolve(null),

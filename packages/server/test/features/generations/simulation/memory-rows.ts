@@ -2,7 +2,11 @@ import { drizzle } from 'drizzle-orm/pg-proxy';
 import type { Queryable, Tables } from '../../../../src/db/database.ts';
 import { postgresDialect } from '../../../../src/db/postgres/dialect.ts';
 import * as tables from '../../../../src/db/postgres/schema.ts';
-import type { GenerationRow, GenerationsStore, SessionRow } from '../../../../src/features/generations/generations-store.ts';
+import type {
+  GenerationRow,
+  GenerationsStore,
+  SessionRow,
+} from '../../../../src/features/generations/generations-store.ts';
 import type { MessageRow } from '../../../../src/features/generations/message-row.ts';
 import type { MessageStore } from '../../../../src/features/generations/message-store.ts';
 import type { SegmentsStore } from '../../../../src/features/generations/segments-store.ts';
@@ -39,13 +43,15 @@ export function createMemoryRows(schedule: Schedule, random: Random): Rows {
 
   const rows: Rows = {
     faulty: false,
+    stepsInTransactions: true,
     open(process) {
       const handles = new WeakMap<Queryable, OpenTransaction>();
 
       /** The statements that are written where they are used: none of them matters to a schedule. */
       const createHandle = (): Queryable =>
         drizzle(async (text: string) => {
-          if (!/^(update "sessions" set|select "title" from "sessions")/u.test(text)) throw new Error(`Unknown: ${text}`);
+          if (!/^(update "sessions" set|select "title" from "sessions")/u.test(text))
+            throw new Error(`Unknown: ${text}`);
           await schedule.point(process);
           return { rows: [] };
         });
@@ -58,7 +64,10 @@ export function createMemoryRows(schedule: Schedule, random: Random): Rows {
       }
 
       /** `decide` looks at the rows and returns what to tell; `change` is applied now, or at the commit. */
-      async function write<Result>(tx: Queryable, decide: () => { result: Result; change?: () => void }): Promise<Result> {
+      async function write<Result>(
+        tx: Queryable,
+        decide: () => { result: Result; change?: () => void },
+      ): Promise<Result> {
         const transaction = handles.get(tx);
         await schedule.point(process, transaction === undefined ? isUnlocked : undefined);
         fail(0.2);
@@ -142,7 +151,11 @@ export function createMemoryRows(schedule: Schedule, random: Random): Rows {
         insertClaim: (tx, { fence, id, sessionId, ...values }, leaseMilliseconds) =>
           write(tx, () => {
             if (ofSession(sessionId).some(isLive)) throw new Error('Two live generations in one session.');
-            const row = { ...emptyGeneration(id, sessionId, fence), ...values, leaseExpiresAt: expiry(leaseMilliseconds) };
+            const row = {
+              ...emptyGeneration(id, sessionId, fence),
+              ...values,
+              leaseExpiresAt: expiry(leaseMilliseconds),
+            };
             return { result: undefined, change: () => void generations.set(id, row) };
           }),
         admit: (tx, generation, { text, ...rest }, leaseMilliseconds) =>
@@ -158,7 +171,10 @@ export function createMemoryRows(schedule: Schedule, random: Random): Rows {
         takeOver: (tx, generation, next, leaseMilliseconds) =>
           write(tx, () => {
             const row = held(generation);
-            return update(row !== null && isLive(row) ? row : null, { ...next, leaseExpiresAt: expiry(leaseMilliseconds) });
+            return update(row !== null && isLive(row) ? row : null, {
+              ...next,
+              leaseExpiresAt: expiry(leaseMilliseconds),
+            });
           }),
         end: (tx, generation, { status, text, end, endedAt }) =>
           write(tx, () => {
@@ -213,7 +229,10 @@ export function createMemoryRows(schedule: Schedule, random: Random): Rows {
       };
 
       const ordered = (id: string) => (segments.get(id) ?? []).toSorted((a, b) => a.sequence - b.sequence);
-      const textOf = (id: string) => ordered(id).map(({ text }) => text).join('');
+      const textOf = (id: string) =>
+        ordered(id)
+          .map(({ text }) => text)
+          .join('');
       const segmentsStore: SegmentsStore = {
         append: (tx, added) =>
           added.length === 0
@@ -222,7 +241,9 @@ export function createMemoryRows(schedule: Schedule, random: Random): Rows {
                 result: undefined,
                 change() {
                   for (const row of added) {
-                    const others = (segments.get(row.generationId) ?? []).filter((old) => old.sequence !== row.sequence);
+                    const others = (segments.get(row.generationId) ?? []).filter(
+                      (old) => old.sequence !== row.sequence,
+                    );
                     segments.set(row.generationId, [...others, row]);
                     checkpointed.set(row.generationId, textOf(row.generationId));
                   }
@@ -270,7 +291,13 @@ export function createMemoryRows(schedule: Schedule, random: Random): Rows {
     generation: (id) => Promise.resolve(generations.get(id) ?? null),
     message: (id) => Promise.resolve(messages.get(id) ?? null),
     checkpointed: (id) => Promise.resolve(checkpointed.get(id) ?? ''),
-    segmentText: (id) => Promise.resolve(segments.get(id)?.map(({ text }) => text).join('') ?? null),
+    segmentText: (id) =>
+      Promise.resolve(
+        segments
+          .get(id)
+          ?.map(({ text }) => text)
+          .join('') ?? null,
+      ),
   };
   return rows;
 }

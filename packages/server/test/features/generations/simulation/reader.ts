@@ -55,7 +55,7 @@ export interface ReaderOptions {
   readonly trace: (line: string) => void;
   readonly violation: (text: string) => void;
   /** Called for every event that a reader is sent. */
-  readonly delivered: () => void;
+  readonly delivered: (type: GenerationEvent['type']) => void;
 }
 
 const foreignSession = '00000000-0000-7000-8000-0000ffffffff';
@@ -119,7 +119,8 @@ export function createReader(name: string, generation: KnownGeneration, options:
     switch (event.type) {
       case 'start':
         if (text !== null) return violation('was sent a second start');
-        if (position.fence !== claimFence || position.number !== 1) return violation('was sent a start out of its place');
+        if (position.fence !== claimFence || position.number !== 1)
+          return violation('was sent a start out of its place');
         text = '';
         break;
       case 'chunk':
@@ -150,7 +151,9 @@ export function createReader(name: string, generation: KnownGeneration, options:
     const [row, message] = [await rows.generation(generationId), await rows.message(generationId)];
     if (row === null || message === null) return violation('was told the end of what is not stored');
     if (row.endFence !== position.fence || row.endNumber !== position.number) {
-      violation(`was told the end at ${position.fence}-${position.number}, the row says ${row.endFence}-${row.endNumber}`);
+      violation(
+        `was told the end at ${position.fence}-${position.number}, the row says ${row.endFence}-${row.endNumber}`,
+      );
     }
     if (message.content !== text) violation(`has ${text}, stored is ${message.content}`);
     if (!isDeepStrictEqual(told, toMessage(message))) violation('was told another end than the stored one');
@@ -217,7 +220,7 @@ export function createReader(name: string, generation: KnownGeneration, options:
           // The latest generation need not be the one that this reader is about.
           if (current.approach === 'latest' && current.events === 0 && event.streamId !== generationId) return leave();
           current.events += 1;
-          options.delivered();
+          options.delivered(event.type);
           await check(id, event, current.approach, current.events === 1);
           if (isTerminalEvent(event)) leave();
         })

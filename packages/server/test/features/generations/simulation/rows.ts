@@ -17,13 +17,15 @@ export interface RowsHandle {
 export interface Rows {
   /** While set, statements and commits fail at random. */
   faulty: boolean;
+  /** Whether the statements of a transaction are steps of their own, that others may come between. */
+  readonly stepsInTransactions: boolean;
   open(process: Process): RowsHandle;
   /** Rolls back what a dead process has left open. */
   forget(process: Process): void;
   addSession(sessionId: string): Promise<void>;
   generation(id: string): Promise<GenerationRow | null>;
   message(id: string): Promise<MessageRow | null>;
-  /** The longest text that was ever stored while the generation ran. */
+  /** The longest text that is known to have been stored while the generation ran. */
   checkpointed(id: string): Promise<string>;
   /** Text that is stored beside the message, null where there is none. */
   segmentText(id: string): Promise<string | null>;
