@@ -202,6 +202,15 @@ export type AppRouter = import("@trpc/server").TRPCBuiltRouter<{
             meta: object;
             errorShape: import("@chat-service/shared/errors").WireError;
         }>;
+        follow: import("@trpc/server").TRPCSubscriptionProcedure<{
+            input: {
+                sessionId: string;
+                lastEventId?: string | null | undefined;
+            };
+            output: AsyncIterable<import("@trpc/server/unstable-core-do-not-import").TrackedData<import("@chat-service/shared/events").SessionEvent>, void, unknown>;
+            meta: object;
+            errorShape: import("@chat-service/shared/errors").WireError;
+        }>;
         delete: import("@trpc/server").TRPCMutationProcedure<{
             input: {
                 sessionId: string;

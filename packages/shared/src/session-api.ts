@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { idempotencyKeySchema } from './idempotency.ts';
+import { idempotencyKeySchema, lastEventIdSchema } from './idempotency.ts';
 import { idSchema, messageSchema, metadataSchema, parametersSchema, sessionSchema } from './objects.ts';
 import { pagedInput, paginationSchema } from './paging.ts';
 import { boundedText } from './text.ts';
@@ -69,3 +69,7 @@ export const deleteSessionInput = z.strictObject({ sessionId: idSchema });
 export type DeleteSessionInput = z.infer<typeof deleteSessionInput>;
 /** Nothing is answered but that it is done. */
 export const emptyOutput = z.object({});
+
+/** With `lastEventId` it goes on after that event; without, it begins with the history. */
+export const followSessionInput = z.strictObject({ sessionId: idSchema, lastEventId: lastEventIdSchema });
+export type FollowSessionInput = z.infer<typeof followSessionInput>;

@@ -64,15 +64,17 @@ export function createAdmitGeneration(deps: AdmitDependencies): AdmitGeneration 
   const { database, store, messages, clock, newId, probe } = deps;
 
   return async function admitGeneration(claim, message, prompt) {
-    const { id, fence, userId, modelId } = claim;
+    const { id, userId, modelId } = claim;
     const userMessageId = prompt.answeredMessageId ?? newId();
-    const position: Position = { fence, number: 1 };
     await probe('admitting', id);
     const confirmedAt = clock.now();
     const admitted = await database.transaction(async (tx): Promise<AdmittedGeneration> => {
       await store.lockAccount(tx, userId);
       const session = await store.lockSession(tx, claim.session.id, userId);
       if (session === null) throw new ServiceError('NOT_FOUND');
+      // What has changed in the session since the claim has its place before this answer.
+      const fence = session.fence === claim.fence ? claim.fence : await store.raiseFence(tx, session.id);
+      const position: Position = { fence, number: 1 };
       const now = new Date(clock.now());
       const request = { parameters: prompt.parameters, maxTokens: prompt.maxTokens };
       const { prices, promptTokens } = prompt;

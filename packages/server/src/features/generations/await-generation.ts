@@ -5,7 +5,7 @@ import { refusalError } from './generation-events.ts';
 import type { GenerationLog } from './generation-log.ts';
 import type { GenerationOwner } from './generation-owner.ts';
 import type { GenerationSnapshot, ReadSnapshot } from './generation-snapshot.ts';
-import type { GenerationWatch } from './generation-watch.ts';
+import type { RowWatch } from './row-watch.ts';
 
 /** A generation that exists: its answer as it stands, with the message that it answers. */
 export interface AdmittedSnapshot extends GenerationSnapshot {
@@ -26,7 +26,7 @@ export type AwaitGeneration = (
 export interface AwaitDependencies {
   readonly owner: GenerationOwner;
   readonly log: GenerationLog;
-  readonly watch: GenerationWatch;
+  readonly watch: RowWatch;
   readonly readSnapshot: ReadSnapshot;
 }
 

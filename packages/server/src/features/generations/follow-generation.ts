@@ -1,12 +1,13 @@
-import { isTerminalEvent, type GenerationEvent } from '@chat-service/shared/events';
+import { isTerminalEvent } from '@chat-service/shared/events';
 import type { Clock } from '../../platform/clock.ts';
 import { ConnectionSevered } from '../../platform/connection-severed.ts';
-import { createWakeup, type Wakeup } from '../../platform/wakeup.ts';
-import { refusalError, terminalEvent } from './generation-events.ts';
-import type { GenerationLog, LogEntry } from './generation-log.ts';
+import { refusalError } from './generation-events.ts';
+import { isOfGeneration, type GenerationLog, type LogEntry } from './generation-log.ts';
 import type { GenerationSnapshot, ReadSnapshot } from './generation-snapshot.ts';
-import type { GenerationWatch } from './generation-watch.ts';
-import { comparePositions, isSamePosition, type Position } from './position.ts';
+import { isSamePosition, type Position } from './position.ts';
+import { listen } from './reader-bells.ts';
+import { advance, fromSnapshot, type Cursor, type PositionedEvent } from './reader-cursor.ts';
+import type { RowWatch } from './row-watch.ts';
 
 /** Where a reader stands: before the `start`, after an event it has seen, or where nothing it has seen can be served. */
 export type ReaderOrigin = 'start' | 'unknown' | Position;
@@ -17,11 +18,6 @@ export interface FollowRequest {
   /** The fence under which the generation was claimed: its `start` has number 1 of it. */
   readonly claimFence: number;
   readonly from: ReaderOrigin;
-}
-
-export interface PositionedEvent {
-  readonly position: Position;
-  readonly event: GenerationEvent;
 }
 
 /**
@@ -36,32 +32,13 @@ export type FollowGeneration = (
 
 export interface FollowDependencies {
   readonly log: GenerationLog;
-  readonly watch: GenerationWatch;
+  readonly watch: RowWatch;
   readonly readSnapshot: ReadSnapshot;
   readonly clock: Clock;
 }
 
-/** How long a reader waits for a checkpoint to close a gap in the log before it looks again. */
-const gapMilliseconds = 250;
-
-/** The reader itself: where it is, and how much text it has been given. */
-interface Cursor {
-  last: Position;
-  started: boolean;
-  /** Whether its text is known to be the text at `last`. */
-  synced: boolean;
-  /** Length of the text it has, null where it brought text along that is not known here. */
-  length: number | null;
-}
-
 /** Readers pull: one that is slow, or leaves, is felt by nobody. The log is tried first, then the row. */
 export function createFollowGeneration({ log, watch, readSnapshot, clock }: FollowDependencies): FollowGeneration {
-  async function waitForRow(wakeup: Wakeup, signal: AbortSignal): Promise<void> {
-    const cancel = clock.after(gapMilliseconds, wakeup.ring);
-    await wakeup.wait(signal);
-    cancel();
-  }
-
   /** A database that goes away under a reader is no reason to end its subscription for good. */
   async function readRow(generationId: string, firstLook: boolean): Promise<GenerationSnapshot | null> {
     try {
@@ -78,106 +55,54 @@ export function createFollowGeneration({ log, watch, readSnapshot, clock }: Foll
       synced: from !== 'unknown',
       length: from === 'start' ? 0 : null,
     };
-    const entriesBell = createWakeup();
-    const rowBell = createWakeup();
-    let severed = false;
-    let rowChanged = false;
-    const ringRow = () => {
-      rowChanged = true;
-      rowBell.ring();
-      entriesBell.ring();
-    };
-    const leaveLog = log.subscribe(sessionId, (reason) => {
-      if (reason === 'entries') return void entriesBell.ring();
-      severed ||= reason === 'severed';
-      ringRow();
-    });
-    const leaveWatch = watch.watch(generationId, ringRow);
-    try {
-      for (let firstLook = true; !signal.aborted; firstLook = false) {
-        entriesBell.clear();
-        const entries = cursor.synced ? await log.read(sessionId, cursor.last) : [];
-        let gap = false;
-        let delivered = 0;
-        for (const entry of entries) {
-          gap = !continues(cursor, entry, generationId, claimFence);
-          if (gap) break;
-          advance(cursor, entry);
-          delivered += 1;
-          yield { position: entry.position, event: entry.event };
-          if (isTerminalEvent(entry.event) || signal.aborted) return;
-        }
-        // There may be more than one read's worth: the next look tells.
-        if (delivered > 0 && !gap && !rowChanged) continue;
-        if (gap || firstLook || rowChanged || !cursor.synced) {
-          if (severed) throw new ConnectionSevered();
-          rowChanged = false;
-          rowBell.clear();
-          const snapshot = await readRow(generationId, firstLook);
-          if (snapshot === null || signal.aborted) return;
-          if (snapshot.row.refusal !== null) throw refusalError(snapshot.row.refusal);
-          const before = cursor.last;
-          for (const event of fromSnapshot(snapshot, cursor)) {
-            yield event;
-            if (signal.aborted) return;
-          }
-          if (snapshot.endPosition !== null) return;
-          if (!isSamePosition(before, cursor.last)) continue;
-          if (gap) {
-            await waitForRow(rowBell, signal);
-            continue;
-          }
-        }
-        await entriesBell.wait(signal);
+    using bells = listen({ log, sessionId, watch, watched: generationId });
+    for (let firstLook = true; !signal.aborted; firstLook = false) {
+      bells.entries.clear();
+      const entries = cursor.synced ? await log.read(sessionId, cursor.last) : [];
+      let gap = false;
+      let delivered = 0;
+      for (const entry of entries) {
+        gap = !continues(cursor, entry, generationId, claimFence);
+        if (gap) break;
+        advance(cursor, entry);
+        delivered += 1;
+        const { position, event } = entry;
+        // What happens to the session meanwhile has a place in its log, and is not part of the answer.
+        if (!isOfGeneration(event)) continue;
+        yield { position, event };
+        if (isTerminalEvent(event) || signal.aborted) return;
       }
-    } finally {
-      leaveLog();
-      leaveWatch();
+      // There may be more than one read's worth: the next look tells.
+      if (delivered > 0 && !gap && !bells.rowChanged) continue;
+      if (gap || firstLook || bells.rowChanged || !cursor.synced) {
+        if (bells.severed) throw new ConnectionSevered();
+        bells.lookAtRow();
+        const snapshot = await readRow(generationId, firstLook);
+        if (snapshot === null || signal.aborted) return;
+        if (snapshot.row.refusal !== null) throw refusalError(snapshot.row.refusal);
+        const before = cursor.last;
+        for (const event of fromSnapshot(snapshot, cursor)) {
+          yield event;
+          if (signal.aborted) return;
+        }
+        if (snapshot.endPosition !== null) return;
+        if (!isSamePosition(before, cursor.last)) continue;
+        if (gap) {
+          await bells.waitForRow(clock, signal);
+          continue;
+        }
+      }
+      await bells.entries.wait(signal);
     }
   };
 }
 
 /** Whether the entry is the very next one for this reader. */
 function continues(cursor: Cursor, { event, previous }: LogEntry, generationId: string, claimFence: number): boolean {
+  if (!isOfGeneration(event)) return cursor.started && isSamePosition(previous, cursor.last);
   if (event.streamId !== generationId) return false;
   // Whoever has nothing yet gets its `start` first, from the row where the log begins with a take-over.
   if (event.type === 'resync') return cursor.started;
   if (!cursor.started) return event.type === 'start' && cursor.last.fence === claimFence;
   return isSamePosition(previous, cursor.last);
-}
-
-function advance(cursor: Cursor, { position, event }: LogEntry): void {
-  cursor.last = position;
-  cursor.started = true;
-  cursor.synced = true;
-  if (event.type === 'chunk' && cursor.length !== null) cursor.length += event.text.length;
-  if (event.type === 'resync') cursor.length = event.message.content.length;
-}
-
-/** What the row can tell this reader: what it has missed in one piece, and the end where there is one. */
-function* fromSnapshot(snapshot: GenerationSnapshot, cursor: Cursor): Generator<PositionedEvent, void, void> {
-  const { row, message, userMessage, title, textPosition, endPosition } = snapshot;
-  if (message === null) return;
-  const streamId = row.id;
-  if (!cursor.started) {
-    const position: Position = { fence: row.claimFence, number: 1 };
-    Object.assign(cursor, { last: position, started: true, synced: true, length: 0 });
-    const { sessionId, modelId } = row;
-    yield { position, event: { type: 'start', streamId, sessionId, userMessage, title, modelId } };
-  }
-  // Nobody was ever given an event beyond the end: where such an id comes from, the text is not known either.
-  if (endPosition !== null && comparePositions(cursor.last, endPosition) > 0) cursor.synced = false;
-  if (!cursor.synced || comparePositions(cursor.last, textPosition) < 0) {
-    const { content } = message;
-    // After a take-over stored text may be shorter than what was shown, so only a reader without text is given a piece.
-    const known = cursor.synced && cursor.length !== null && (cursor.length === 0 || row.fence === row.claimFence);
-    const text = known ? content.slice(cursor.length ?? 0) : null;
-    Object.assign(cursor, { last: textPosition, synced: true, length: content.length });
-    if (text === null) yield { position: textPosition, event: { type: 'resync', streamId, message } };
-    else if (text !== '') yield { position: textPosition, event: { type: 'chunk', streamId, text } };
-  }
-  if (endPosition !== null && comparePositions(cursor.last, endPosition) < 0) {
-    cursor.last = endPosition;
-    yield { position: endPosition, event: terminalEvent(message) };
-  }
 }

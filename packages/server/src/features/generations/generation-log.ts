@@ -1,11 +1,18 @@
-import type { GenerationEvent } from '@chat-service/shared/events';
+import type { GenerationEvent, SessionChangeEvent } from '@chat-service/shared/events';
 import type { Position } from './position.ts';
+
+/** What a session's log holds: the events of its generations, and what else happens to it. */
+export type LogEvent = GenerationEvent | SessionChangeEvent;
 
 /** One event of a session's log. A reader whose last position is not `previous` has missed something and says so. */
 export interface LogEntry {
   readonly position: Position;
   readonly previous: Position;
-  readonly event: GenerationEvent;
+  readonly event: LogEvent;
+}
+
+export function isOfGeneration(event: LogEvent): event is GenerationEvent {
+  return 'streamId' in event;
 }
 
 /** Why a reader is woken: new entries, something in the row, or that there will be nothing more to read here. */
@@ -26,6 +33,6 @@ export interface GenerationLog {
   nudge(sessionId: string): void;
   /** Lets go of the readers of a session, whose end cannot be told for now. */
   sever(sessionId: string): void;
-  /** Forgets a session's events at once. */
-  drop(sessionId: string): Promise<void>;
+  /** Puts one entry in the place of all: the last of a session that is deleted, kept so that late writers are refused. */
+  replace(sessionId: string, entry: LogEntry): Promise<void>;
 }

@@ -1,6 +1,8 @@
+import type { SessionChangeEvent } from '@chat-service/shared/events';
 import type { Database } from '../../db/database.ts';
 import { delay, type Clock } from '../../platform/clock.ts';
 import type { Logger } from '../../platform/logger.ts';
+import type { GenerationLog } from './generation-log.ts';
 import type { GenerationsStore } from './generations-store.ts';
 import type { Probe } from './probe.ts';
 import type { Cancellation, RunningGeneration, UnsavedText } from './running-generation.ts';
@@ -10,6 +12,7 @@ export interface OwnerDependencies {
   readonly database: Database;
   readonly store: GenerationsStore;
   readonly segments: SegmentsStore;
+  readonly log: GenerationLog;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly probe: Probe;
@@ -32,6 +35,8 @@ export interface GenerationOwner {
   owns(generationId: string): boolean;
   /** True while the lease is known to be held; a heartbeat that came late is made up for first. */
   confirm(generation: RunningGeneration): Promise<boolean>;
+  /** Puts a change of its session among the events of a generation; false where it does not run here (any more). */
+  announce(generationId: string, event: SessionChangeEvent): Promise<boolean>;
   /** Cancels a generation of this process; false where it is not one. */
   cancel(generationId: string, cause: Cancellation): boolean;
   /** Resolves when the generation is no longer run here. */
@@ -54,7 +59,7 @@ interface Owned {
 const drainEndMilliseconds = 4000;
 
 export function createGenerationOwner(deps: OwnerDependencies): GenerationOwner {
-  const { database, store, segments, clock, logger, probe, instanceId, leaseMilliseconds } = deps;
+  const { database, store, segments, log, clock, logger, probe, instanceId, leaseMilliseconds } = deps;
   const interval = deps.checkpointMilliseconds ?? Math.min(1000, Math.floor(leaseMilliseconds / 3));
   const owned = new Map<string, Owned>();
   const starting = new Set<Promise<unknown>>();
@@ -143,6 +148,14 @@ export function createGenerationOwner(deps: OwnerDependencies): GenerationOwner 
       if (clock.now() - entry.confirmedAt < leaseMilliseconds) return generation.cancellation !== 'fenced';
       await beat();
       return clock.now() - entry.confirmedAt < leaseMilliseconds && generation.cancellation !== 'fenced';
+    },
+    async announce(generationId, event) {
+      const generation = owned.get(generationId)?.generation;
+      if (generation === undefined) return false;
+      const previous = generation.position;
+      const position = generation.takePosition();
+      if (position === null) return false;
+      return log.append(generation.sessionId, [{ position, previous, event }]);
     },
     cancel(generationId, cause) {
       const entry = owned.get(generationId);

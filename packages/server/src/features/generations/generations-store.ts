@@ -170,6 +170,7 @@ export function createGenerationsStore({ tables, dialect }: Pick<Database, 'tabl
         request: GenerationRequest;
         prices: GenerationPrices;
         promptTokens: number;
+        /** The position of its `start`: its fence is the generation's from now on. */
         text: Position;
         admittedAt: Date;
       },
@@ -181,6 +182,8 @@ export function createGenerationsStore({ tables, dialect }: Pick<Database, 'tabl
         .set({
           ...rest,
           status: 'running',
+          claimFence: text.fence,
+          fence: text.fence,
           textFence: text.fence,
           textNumber: text.number,
           leaseExpiresAt: dialect.nowPlus(leaseMilliseconds),
@@ -238,6 +241,25 @@ export function createGenerationsStore({ tables, dialect }: Pick<Database, 'tabl
         .where(and(held(generation), eq(generations.status, 'running')))
         .returning({ id: generations.id });
       return rows.length > 0;
+    },
+
+    /** As `readStates` of the segments, for whole sessions. */
+    async readSessionStates(tx: Queryable, ids: readonly string[]): Promise<Map<string, string>> {
+      const { generationSegments } = tables;
+      const newest = sql<number | null>`(select max(${generationSegments.sequence}) from ${generationSegments}
+        where ${generationSegments.generationId} = ${sessions.activeGenerationId})`;
+      const rows = await tx
+        .select({
+          id: sessions.id,
+          fence: sessions.fence,
+          logFence: sessions.logFence,
+          logNumber: sessions.logNumber,
+          activeGenerationId: sessions.activeGenerationId,
+          newest,
+        })
+        .from(sessions)
+        .where(and(inArray(sessions.id, [...ids]), isNull(sessions.deletedAt)));
+      return new Map(rows.map(({ id, ...state }) => [id, JSON.stringify(state)]));
     },
 
     /** The first request to stop is the one that counts. */

@@ -5,6 +5,7 @@ import type { Logger } from '../../platform/logger.ts';
 import type { IdempotencyKeys } from '../idempotency/idempotency-keys.ts';
 import type { StreamCompletion } from '../models/stream-completion.ts';
 import { createAdmitGeneration } from './admit-generation.ts';
+import { createAnnounceChange } from './announce-change.ts';
 import { createAwaitGeneration } from './await-generation.ts';
 import { createClaimGeneration } from './claim-generation.ts';
 import { loadTokenCounter } from './count-tokens.ts';
@@ -13,11 +14,12 @@ import { createEndGeneration } from './end-generation.ts';
 import { createEstimateConversation } from './estimate-conversation.ts';
 import { createFindByKey } from './find-by-key.ts';
 import { createFindLatestGeneration } from './find-latest-generation.ts';
+import { createFollowSession } from './follow-session.ts';
 import { createFollowGeneration } from './follow-generation.ts';
 import type { GenerationLog } from './generation-log.ts';
 import { createGenerationOwner } from './generation-owner.ts';
 import { createReadSnapshot } from './generation-snapshot.ts';
-import { createGenerationWatch } from './generation-watch.ts';
+import { createRowWatch } from './row-watch.ts';
 import { createGenerationsStore } from './generations-store.ts';
 import { createMessageStore } from './message-store.ts';
 import { createPreparePrompt, type PromptModels } from './prepare-prompt.ts';
@@ -28,6 +30,7 @@ import { createRefuseGeneration } from './refuse-generation.ts';
 import { createRequireIdle } from './require-idle.ts';
 import { createResolveReader } from './resolve-reader.ts';
 import { createRunGeneration } from './run-generation.ts';
+import { createReadSession } from './session-snapshot.ts';
 import { createSegmentsStore } from './segments-store.ts';
 import { createStartGeneration } from './start-generation.ts';
 import { createStopGeneration } from './stop-generation.ts';
@@ -60,7 +63,19 @@ export function createGenerations(options: GenerationsOptions) {
   const base = { ...options, instanceId, store, segments, messages, loadTokenCounter };
 
   const owner = createGenerationOwner(base);
-  const watch = createGenerationWatch({ ...base, owns: owner.owns });
+  const { query } = database;
+  const watch = createRowWatch({
+    ...options,
+    readStates: (ids) => segments.readStates(query, ids),
+    isLocal: owner.owns,
+  });
+  const sessionWatch = createRowWatch({
+    ...options,
+    readStates: (ids) => store.readSessionStates(query, ids),
+    // A SQLite file has one server.
+    isLocal: () => database.kind === 'sqlite',
+  });
+  const readSession = createReadSession(base);
   const readSnapshot = createReadSnapshot(base);
   const end = createEndGeneration(base);
   const refuse = createRefuseGeneration(base);
@@ -85,6 +100,8 @@ export function createGenerations(options: GenerationsOptions) {
     recoverExpired,
     awaitGeneration,
     startGeneration,
+    followSession: createFollowSession({ ...base, watch: sessionWatch, readSession, readSnapshot }),
+    announceChange: createAnnounceChange({ ...base, owner }),
     followGeneration: createFollowGeneration({ ...base, watch, readSnapshot }),
     stopGeneration: createStopGeneration({ ...base, owner, recover, awaitGeneration }),
     resolveReader: createResolveReader(base),
@@ -97,6 +114,7 @@ export function createGenerations(options: GenerationsOptions) {
     async stop(): Promise<void> {
       await owner.stop();
       await watch.stop();
+      await sessionWatch.stop();
     },
   };
 }

@@ -1,6 +1,6 @@
-import { isTerminalEvent, type GenerationEvent } from '@chat-service/shared/events';
+import { isTerminalEvent } from '@chat-service/shared/events';
 import type { Clock } from '../../platform/clock.ts';
-import type { GenerationLog, LogEntry, WakeReason } from './generation-log.ts';
+import { isOfGeneration, type GenerationLog, type LogEntry, type LogEvent, type WakeReason } from './generation-log.ts';
 import { comparePositions, type Position } from './position.ts';
 
 export interface MemoryLogOptions {
@@ -58,7 +58,7 @@ export function createMemoryLog({
         log.entries.push(entry);
         log.newest = entry.position;
         log.bytes += costOf(entry.event);
-        if (isTerminalEvent(entry.event)) {
+        if (!isOfGeneration(entry.event) || isTerminalEvent(entry.event)) {
           clock.after(bufferMilliseconds, () => forget(sessionId, log, entry.position));
         }
       }
@@ -85,20 +85,19 @@ export function createMemoryLog({
     sever(sessionId) {
       for (const wake of logs.get(sessionId)?.wakes ?? []) wake('severed');
     },
-    drop(sessionId) {
-      const log = logs.get(sessionId);
-      if (log !== undefined) {
-        log.entries = [];
-        log.bytes = 0;
-        for (const wake of log.wakes) wake('row');
-        closeIfUnused(sessionId, log);
-      }
+    replace(sessionId, entry) {
+      const log = open(sessionId);
+      log.entries = [entry];
+      log.newest = entry.position;
+      log.bytes = costOf(entry.event);
+      clock.after(bufferMilliseconds, () => forget(sessionId, log, entry.position));
+      for (const wake of log.wakes) wake('row');
       return Promise.resolve();
     },
   };
 }
 
-function costOf(event: GenerationEvent): number {
+function costOf(event: LogEvent): number {
   switch (event.type) {
     case 'chunk':
       return entryBytes + event.text.length * 2;
@@ -108,6 +107,10 @@ function costOf(event: GenerationEvent): number {
     case 'error':
     case 'resync':
       return entryBytes + event.message.content.length * 2;
+    case 'session-updated':
+    case 'session-deleted':
+    case 'message-deleted':
+      return entryBytes;
   }
 }
 

@@ -42,3 +42,19 @@ export function parseEventId(sessionId: string, id: string): Position | null {
   const position = { fence: Number.parseInt(match[1] ?? '', 16), number: Number.parseInt(match[2] ?? '', 16) };
   return position.fence > maxStored || position.number > maxStored ? null : position;
 }
+
+/**
+ * Ids of what a watcher of a session is told before the live events: they stand at the position whose history it is, in
+ * order, before everything that comes after it.
+ */
+export function formatHistoryId(sessionId: string, position: Position, place: number | 'end'): string {
+  const suffix = place === 'end' ? 'i' : `h${place.toString(16).padStart(4, '0')}`;
+  return `${formatEventId(sessionId, position)}.${suffix}`;
+}
+
+const historyEnd = '.i';
+
+/** Where a watcher of a session goes on; null for an id that is unreadable, of another session, or within the history. */
+export function parseSessionEventId(sessionId: string, id: string): Position | null {
+  return parseEventId(sessionId, id.endsWith(historyEnd) ? id.slice(0, -historyEnd.length) : id);
+}

@@ -1,5 +1,5 @@
 import type { StopRequester } from '../../db/column-types.ts';
-import type { Position } from './position.ts';
+import { nextPosition, type Position } from './position.ts';
 
 /** Why a generation is ended early: by request, or because this process no longer owns it. */
 export type Cancellation = StopRequester | 'fenced';
@@ -24,6 +24,8 @@ export interface RunningGeneration {
   /** The first cause, null while there is none. */
   readonly cancellation: Cancellation | null;
   append(text: string, position: Position): void;
+  /** Takes the next position for an event that is not text; null once how it ends is decided. */
+  takePosition(): Position | null;
   /** Asks it to end; after the first cause, and once it is ending by itself, this changes nothing. */
   cancel(cause: Cancellation): void;
   /** From here on no cancellation counts any more: how it ends is decided. */
@@ -62,6 +64,11 @@ export function createRunningGeneration(
     append(added, at) {
       text += added;
       position = at;
+    },
+    takePosition() {
+      if (settled || cancellation === 'fenced') return null;
+      position = nextPosition(position);
+      return position;
     },
     cancel(cause) {
       if (cancellation !== null || settled) return;

@@ -55,12 +55,13 @@ export function createStartGeneration(deps: StartDependencies): StartGeneration 
     const { claim } = outcome;
     try {
       const prompt = await prepare(claim, request);
-      run(await admit(claim, request.message, prompt));
+      const admitted = await admit(claim, request.message, prompt);
+      run(admitted);
+      return { generationId: admitted.id, claimFence: admitted.fence };
     } catch (error) {
       await giveBack(claim, error);
       throw error;
     }
-    return { generationId: claim.id, claimFence: claim.fence };
   }
 
   return function startGeneration(request) {

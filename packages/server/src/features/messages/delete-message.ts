@@ -2,6 +2,7 @@ import type { DeleteMessageInput } from '@chat-service/shared/message-api';
 import type { Database } from '../../db/database.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { ServiceError } from '../../platform/service-error.ts';
+import type { AnnounceChange } from '../generations/announce-change.ts';
 import type { RequireIdle } from '../generations/require-idle.ts';
 import type { MessagesStore } from './messages-store.ts';
 
@@ -15,15 +16,18 @@ export interface DeleteMessageDependencies {
   readonly database: Database;
   readonly store: MessagesStore;
   readonly requireIdle: RequireIdle;
+  readonly announceChange: AnnounceChange;
   readonly clock: Clock;
 }
 
-export function createDeleteMessage({ database, store, requireIdle, clock }: DeleteMessageDependencies): DeleteMessage {
+export function createDeleteMessage({ database, store, requireIdle, announceChange, clock }: DeleteMessageDependencies): DeleteMessage {
   return async function deleteMessage({ userId, sessionId, messageId }) {
-    await database.transaction(async (tx) => {
+    const place = await database.transaction(async (tx) => {
       if ((await store.lockSession(tx, userId, sessionId)) === null) throw new ServiceError('NOT_FOUND');
       await requireIdle(tx, sessionId);
       if (!(await store.remove(tx, sessionId, messageId, new Date(clock.now())))) throw new ServiceError('NOT_FOUND');
+      return announceChange.place(tx, sessionId);
     });
+    await announceChange.publish(sessionId, place, { type: 'message-deleted', messageId });
   };
 }

@@ -1,4 +1,3 @@
-import { tracked, type TrackedEnvelope } from '@trpc/server';
 import type { GenerationEvent } from '@chat-service/shared/events';
 import {
   deleteMessageInput,
@@ -16,10 +15,9 @@ import {
   streamMessageInput,
 } from '@chat-service/shared/message-api';
 import { emptyOutput } from '@chat-service/shared/session-api';
-import { emptyStream } from '../../trpc/empty-stream.ts';
 import { userProcedure } from '../../trpc/procedures.ts';
+import { never, tracking } from '../../trpc/tracked-events.ts';
 import { trpc } from '../../trpc/trpc.ts';
-import type { EventStream } from './follow-message.ts';
 import type { MessageOperations } from './message-operations.ts';
 
 export function createMessageRouter(operations: MessageOperations) {
@@ -72,7 +70,7 @@ export function createMessageRouter(operations: MessageOperations) {
       })
       .input(streamMessageInput)
       .subscription(async ({ ctx, input, signal = never }) =>
-        tracking(await operations.streamMessage({ ...input, userId: ctx.principal.userId }, signal)),
+        tracking<GenerationEvent>(await operations.streamMessage({ ...input, userId: ctx.principal.userId }, signal)),
       ),
     follow: userProcedure
       .meta({
@@ -97,7 +95,7 @@ export function createMessageRouter(operations: MessageOperations) {
       .subscription(async ({ ctx, input, signal = never }) => {
         const { streamId, ...request } = input;
         const { userId } = ctx.principal;
-        return tracking(await operations.followMessage({ ...request, userId, generationId: streamId }, signal));
+        return tracking<GenerationEvent>(await operations.followMessage({ ...request, userId, generationId: streamId }, signal));
       }),
     stop: userProcedure
       .meta({
@@ -159,16 +157,4 @@ export function createMessageRouter(operations: MessageOperations) {
         return {};
       }),
   });
-}
-
-/** For callers that cannot go away. */
-const never = new AbortController().signal;
-
-/** Every event carries its id: one without would make a client that reconnects start over. */
-function tracking(events: EventStream | null): AsyncIterable<TrackedEnvelope<GenerationEvent>, void, unknown> {
-  return events === null ? emptyStream : track(events);
-}
-
-async function* track(events: EventStream) {
-  for await (const { id, event } of events) yield tracked<GenerationEvent>(id, event);
 }

@@ -21,7 +21,13 @@ export function createRemoveSession({
 }: RemoveSessionDependencies): RemoveSession {
   return async function removeSession(sessionId) {
     await endForDeletion(sessionId);
-    await database.transaction((tx) => store.remove(tx, sessionId));
-    await log.drop(sessionId);
+    const fence = await database.transaction((tx) => store.remove(tx, sessionId));
+    // Gone already: whoever removed it has told it.
+    if (fence === null) return;
+    await log.replace(sessionId, {
+      position: { fence, number: 1 },
+      previous: { fence, number: 0 },
+      event: { type: 'session-deleted', sessionId },
+    });
   };
 }

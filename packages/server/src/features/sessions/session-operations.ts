@@ -8,6 +8,7 @@ import type { IdempotencyKeys } from '../idempotency/idempotency-keys.ts';
 import type { ReadNewestMessages } from '../messages/read-newest-messages.ts';
 import { createCreateSession, type CreateSession } from './create-session.ts';
 import { createDeleteSession, type DeleteSession } from './delete-session.ts';
+import { createFollowOwnSession, type FollowOwnSession } from './follow-own-session.ts';
 import { createGetSession, type GetSession } from './get-session.ts';
 import { createListSessions, type ListSessions } from './list-sessions.ts';
 import { createRemoveSession } from './remove-session.ts';
@@ -36,6 +37,7 @@ export interface SessionOperations {
   readonly listSessions: ListSessions;
   readonly updateSession: UpdateSession;
   readonly deleteSession: DeleteSession;
+  readonly followSession: FollowOwnSession;
 }
 
 /** Puts the operations of the feature together. */
@@ -47,13 +49,15 @@ export function createSessionOperations(options: SessionOperationsOptions): Sess
   const toSession = createToSession(options.defaultModelId);
   const requireModel = createRequireModel(options.isKnownModel);
   const removeSession = createRemoveSession({ ...options, store, endForDeletion: generations.endForDeletion });
-  const base = { ...options, store, toSession, requireModel, removeSession };
+  const { announceChange, followSession } = generations;
+  const base = { ...options, announceChange, store, toSession, requireModel, removeSession };
   return {
     createSession: createCreateSession(base),
     getSession: createGetSession(base),
     listSessions: createListSessions(base),
     updateSession: createUpdateSession(base),
     deleteSession: createDeleteSession(base),
+    followSession: createFollowOwnSession({ ...base, followSession }),
     sweepTombstones: createSweepTombstones(base),
   };
 }

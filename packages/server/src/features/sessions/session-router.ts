@@ -3,6 +3,7 @@ import {
   createSessionOutput,
   deleteSessionInput,
   emptyOutput,
+  followSessionInput,
   getSessionInput,
   getSessionOutput,
   listSessionsInput,
@@ -10,7 +11,9 @@ import {
   updateSessionInput,
   updateSessionOutput,
 } from '@chat-service/shared/session-api';
+import type { SessionEvent } from '@chat-service/shared/events';
 import { userProcedure } from '../../trpc/procedures.ts';
+import { never, tracking } from '../../trpc/tracked-events.ts';
 import { trpc } from '../../trpc/trpc.ts';
 import type { SessionOperations } from './session-operations.ts';
 
@@ -64,6 +67,20 @@ export function createSessionRouter(operations: SessionOperations) {
       .input(updateSessionInput)
       .output(updateSessionOutput)
       .mutation(({ ctx, input }) => operations.updateSession({ ...input, userId: ctx.principal.userId })),
+    follow: userProcedure
+      .meta({
+        summary: 'Streams what happens in a session: its history first, then every answer and change.',
+        rest: {
+          method: 'GET',
+          path: '/api/chat/sessions/{sessionId}/events',
+          operationId: 'followSession',
+          tag: 'Sessions',
+        },
+      })
+      .input(followSessionInput)
+      .subscription(async ({ ctx, input, signal = never }) =>
+        tracking<SessionEvent>(await operations.followSession({ ...input, userId: ctx.principal.userId }, signal)),
+      ),
     delete: userProcedure
       .meta({
         summary: 'Deletes a session and everything in it.',

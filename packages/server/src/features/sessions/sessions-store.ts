@@ -101,9 +101,10 @@ export function createSessionsStore({ tables, dialect }: Pick<Database, 'tables'
       return tx.select({ id: sessions.id }).from(sessions).where(isTombstone(sessions)).limit(limit);
     },
 
-    /** The session and everything below it. */
-    async remove(tx: Queryable, sessionId: string): Promise<void> {
-      await tx.delete(sessions).where(eq(sessions.id, sessionId));
+    /** Removes the session and everything below it; its last fence, null where it was gone. */
+    async remove(tx: Queryable, sessionId: string): Promise<number | null> {
+      const [row] = await tx.delete(sessions).where(eq(sessions.id, sessionId)).returning({ fence: sessions.fence });
+      return row?.fence ?? null;
     },
   };
 }

@@ -2,6 +2,7 @@ import type { UpdateSessionInput, UpdateSessionOutput } from '@chat-service/shar
 import type { Database, Queryable } from '../../db/database.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { ServiceError } from '../../platform/service-error.ts';
+import type { AnnounceChange } from '../generations/announce-change.ts';
 import { automaticTitle } from '../generations/automatic-title.ts';
 import type { RequireModel } from './require-model.ts';
 import type { ToSession } from './session-row.ts';
@@ -19,11 +20,12 @@ export interface UpdateSessionDependencies {
   readonly store: SessionsStore;
   readonly requireModel: RequireModel;
   readonly toSession: ToSession;
+  readonly announceChange: AnnounceChange;
   readonly clock: Clock;
 }
 
 export function createUpdateSession(deps: UpdateSessionDependencies): UpdateSession {
-  const { database, store, requireModel, toSession, clock } = deps;
+  const { database, store, requireModel, toSession, announceChange, clock } = deps;
 
   async function titleChange(tx: Queryable, sessionId: string, title: string | null | undefined) {
     if (title === undefined) return {};
@@ -35,9 +37,9 @@ export function createUpdateSession(deps: UpdateSessionDependencies): UpdateSess
   return async function updateSession({ userId, sessionId, ...request }) {
     requireModel(request.modelId);
     const { title, modelId, systemPrompt, parameters, metadata } = request;
-    const row = await database.transaction(async (tx) => {
+    const changed = await database.transaction(async (tx) => {
       if ((await store.lock(tx, userId, sessionId)) === null) return null;
-      return store.update(tx, sessionId, {
+      const row = await store.update(tx, sessionId, {
         ...(await titleChange(tx, sessionId, title)),
         ...(modelId !== undefined && { modelId }),
         ...(systemPrompt !== undefined && { systemPrompt }),
@@ -45,8 +47,11 @@ export function createUpdateSession(deps: UpdateSessionDependencies): UpdateSess
         ...(metadata !== undefined && { metadata: metadata ?? {} }),
         updatedAt: new Date(clock.now()),
       });
+      return row === null ? null : { session: toSession(row), place: await announceChange.place(tx, sessionId) };
     });
-    if (row === null) throw new ServiceError('NOT_FOUND');
-    return { session: toSession(row) };
+    if (changed === null) throw new ServiceError('NOT_FOUND');
+    const { session, place } = changed;
+    await announceChange.publish(sessionId, place, { type: 'session-updated', session });
+    return { session };
   };
 }

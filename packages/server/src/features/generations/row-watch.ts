@@ -1,31 +1,29 @@
-import type { Database } from '../../db/database.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Logger } from '../../platform/logger.ts';
-import type { SegmentsStore } from './segments-store.ts';
 
 export interface WatchDependencies {
-  readonly database: Database;
-  readonly segments: SegmentsStore;
+  /** What can change about rows, folded into one string each: equal means nothing did. Rows that are gone are left out. */
+  readonly readStates: (ids: readonly string[]) => Promise<Map<string, string>>;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Whether this process runs the generation, so that its events come through the log. */
-  readonly owns: (generationId: string) => boolean;
+  /** Whether all that happens to the row goes through this process, so that it is told through the log. */
+  readonly isLocal: (id: string) => boolean;
 }
 
 /**
- * Looks at the rows of generations that are being read, one query for all of them: what other instances do, and the end
+ * Looks at the rows that are being read, one query for all of them: what other instances do, and the end
  * of an owner that died, are seen here and nowhere else.
  */
-export interface GenerationWatch {
+export interface RowWatch {
   /**
    * Calls `changed` after the first look, and whenever the row or its text is not what it was at the last one; returns the
    * end of it.
    */
-  watch(generationId: string, changed: () => void): () => void;
+  watch(id: string, changed: () => void): () => void;
   stop(): Promise<void>;
 }
 
-/** Between two looks at generations of other instances. */
+/** Between two looks at rows that other instances change. */
 const othersMilliseconds = 1000;
 /** Looks at those of this process are only for the case that the log has missed something. */
 const ownEvery = 5;
@@ -36,8 +34,8 @@ interface Listener {
   state: string | null;
 }
 
-export function createGenerationWatch(deps: WatchDependencies): GenerationWatch {
-  const { database, segments, clock, logger, owns } = deps;
+export function createRowWatch(deps: WatchDependencies): RowWatch {
+  const { readStates, clock, logger, isLocal } = deps;
   const watched = new Map<string, Set<Listener>>();
   let turn = 0;
   let stopped = false;
@@ -46,10 +44,10 @@ export function createGenerationWatch(deps: WatchDependencies): GenerationWatch 
 
   async function look(): Promise<void> {
     turn += 1;
-    const ids = [...watched.keys()].filter((id) => turn % ownEvery === 0 || !owns(id));
+    const ids = [...watched.keys()].filter((id) => turn % ownEvery === 0 || !isLocal(id));
     if (ids.length === 0) return;
     try {
-      const states = await segments.readStates(database.query, ids);
+      const states = await readStates(ids);
       for (const id of ids) {
         const state = states.get(id) ?? 'gone';
         for (const listener of watched.get(id) ?? []) {
@@ -59,7 +57,7 @@ export function createGenerationWatch(deps: WatchDependencies): GenerationWatch 
         }
       }
     } catch (error) {
-      logger.warn({ err: error, generations: ids.length }, 'could not look at watched generations');
+      logger.warn({ err: error, rows: ids.length }, 'could not look at watched rows');
     }
   }
 
@@ -73,15 +71,15 @@ export function createGenerationWatch(deps: WatchDependencies): GenerationWatch 
   }
 
   return {
-    watch(generationId, changed) {
-      const listeners = watched.get(generationId) ?? new Set();
-      watched.set(generationId, listeners);
+    watch(id, changed) {
+      const listeners = watched.get(id) ?? new Set();
+      watched.set(id, listeners);
       const listener: Listener = { changed, state: null };
       listeners.add(listener);
       if (cancelNext === null && !stopped) schedule();
       return () => {
         listeners.delete(listener);
-        if (listeners.size === 0 && watched.get(generationId) === listeners) watched.delete(generationId);
+        if (listeners.size === 0 && watched.get(id) === listeners) watched.delete(id);
       };
     },
     async stop() {

@@ -1,0 +1,188 @@
+import type { SessionEvent } from '@chat-service/shared/events';
+import type { Clock } from '../../platform/clock.ts';
+import { ConnectionSevered } from '../../platform/connection-severed.ts';
+import type { GenerationLog, LogEntry } from './generation-log.ts';
+import type { GenerationSnapshot, ReadSnapshot } from './generation-snapshot.ts';
+import type { GenerationsStore } from './generations-store.ts';
+import type { Database } from '../../db/database.ts';
+import { comparePositions, formatEventId, formatHistoryId, isSamePosition, type Position } from './position.ts';
+import { listen, type ReaderBells } from './reader-bells.ts';
+import { fromSnapshot, type Cursor } from './reader-cursor.ts';
+import type { RowWatch } from './row-watch.ts';
+import type { ReadSession, SessionState } from './session-snapshot.ts';
+
+/** An event with the id under which a reader resumes after it. */
+export interface IdentifiedSessionEvent {
+  readonly id: string;
+  readonly event: SessionEvent;
+}
+
+export interface FollowSessionRequest {
+  readonly sessionId: string;
+  /** After this event; null tells the history first. */
+  readonly after: Position | null;
+}
+
+/**
+ * A whole session, across its generations, until it is deleted or the signal aborts: first what is stored, then what
+ * happens, nothing missing and nothing twice. Where a reader has missed what cannot be told any more, it starts over at
+ * the history.
+ * @throws {@link ConnectionSevered}
+ */
+export type FollowSession = (
+  request: FollowSessionRequest,
+  signal: AbortSignal,
+) => AsyncGenerator<IdentifiedSessionEvent, void, void>;
+
+export interface FollowSessionDependencies {
+  readonly database: Database;
+  readonly store: GenerationsStore;
+  readonly log: GenerationLog;
+  readonly watch: RowWatch;
+  readonly readSession: ReadSession;
+  readonly readSnapshot: ReadSnapshot;
+  readonly clock: Clock;
+}
+
+/** What the row said to a reader that looked. */
+type RowLook =
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'gone'; readonly position: Position }
+  | { readonly kind: 'start-over' }
+  | { readonly kind: 'generation'; readonly snapshot: GenerationSnapshot };
+
+/** The reader: its place in the session's log, and what it has of the answer there. */
+interface SessionCursor {
+  last: Position;
+  /** The answer whose text it has from the beginning, and how much of it; null where that is not known. */
+  answer: { readonly id: string; length: number } | null;
+}
+
+export function createFollowSession(deps: FollowSessionDependencies): FollowSession {
+  const { database, store, log, watch, readSession, readSnapshot, clock } = deps;
+
+  async function look(sessionId: string, last: Position): Promise<RowLook> {
+    const state = await readSession.state(sessionId);
+    // The deletion has raised the fence beyond everything that was told.
+    if (state === null) return { kind: 'gone', position: { fence: last.fence + 1, number: 1 } };
+    const id = await generationAt(sessionId, last, state);
+    if (id === null) return isSamePosition(last, state.position) ? { kind: 'nothing' } : { kind: 'start-over' };
+    const snapshot = await readSnapshot(id);
+    return snapshot?.message == null ? { kind: 'start-over' } : { kind: 'generation', snapshot };
+  }
+
+  /** The generation that a reader at `last` is in, or is to begin with; null where it is in none. */
+  async function generationAt(sessionId: string, last: Position, state: SessionState): Promise<string | null> {
+    // Everything before the answer that runs has been told: it is the next.
+    if (state.activeGenerationId !== null && comparePositions(state.position, last) <= 0) return state.activeGenerationId;
+    if (state.activeGenerationId !== null || isSamePosition(last, state.position)) return null;
+    // The log ends with the end of a generation, and the reader is somewhere in that one.
+    const ended = await store.findAt(database.query, sessionId, state.position);
+    return ended !== null && last.fence >= ended.claimFence && last.number > 0 ? ended.id : null;
+  }
+
+  async function* history(sessionId: string): AsyncGenerator<IdentifiedSessionEvent, Position | null, void> {
+    const snapshot = await readSession.snapshot(sessionId);
+    if (snapshot === null) return null;
+    const { messages, total, position } = snapshot;
+    const id = (index: number) => formatHistoryId(sessionId, position, index);
+    yield { id: id(0), event: { type: 'history-start', count: messages.length, total } };
+    for (const [index, message] of messages.entries()) yield { id: id(index + 1), event: { type: 'message', message } };
+    yield { id: formatHistoryId(sessionId, position, 'end'), event: { type: 'history-end' } };
+    return position;
+  }
+
+  /** Each event under its id; a `start` is preceded by the message it answers, in the place before it. */
+  function* told(sessionId: string, position: Position, event: SessionEvent): Generator<IdentifiedSessionEvent, void, void> {
+    if (event.type === 'start' && event.userMessage !== null) {
+      const before = { fence: position.fence, number: 0 };
+      yield { id: formatEventId(sessionId, before), event: { type: 'message', message: event.userMessage } };
+    }
+    yield { id: formatEventId(sessionId, position), event };
+  }
+
+  async function* fromLog(
+    sessionId: string,
+    cursor: SessionCursor,
+  ): AsyncGenerator<IdentifiedSessionEvent, { delivered: number; gap: boolean; deleted: boolean }, void> {
+    let delivered = 0;
+    for (const { position, previous, event } of await log.read(sessionId, cursor.last)) {
+      const deleted = event.type === 'session-deleted';
+      if (!deleted && !continues(cursor, previous, event)) return { delivered, gap: true, deleted };
+      cursor.last = position;
+      count(cursor, event);
+      delivered += 1;
+      yield* told(sessionId, position, event);
+      if (deleted) return { delivered, gap: false, deleted };
+    }
+    return { delivered, gap: false, deleted: false };
+  }
+
+  async function* fromRow(
+    sessionId: string,
+    cursor: SessionCursor,
+    snapshot: GenerationSnapshot,
+  ): AsyncGenerator<IdentifiedSessionEvent, void, void> {
+    const { id, claimFence } = snapshot.row;
+    const started = cursor.last.fence >= claimFence && cursor.last.number > 0;
+    const known = cursor.answer?.id === id ? cursor.answer.length : null;
+    const inside: Cursor = { last: cursor.last, started, synced: true, length: started ? known : 0 };
+    for (const { position, event } of fromSnapshot(snapshot, inside)) yield* told(sessionId, position, event);
+    cursor.last = inside.last;
+    cursor.answer = inside.length === null ? null : { id, length: inside.length };
+  }
+
+  return async function* followSession({ sessionId, after }, signal) {
+    using bells: ReaderBells = listen({ log, sessionId, watch, watched: sessionId });
+    const cursor: SessionCursor = { last: after ?? { fence: 0, number: 0 }, answer: null };
+    let withHistory = after === null;
+    for (let firstLook = true; !signal.aborted; firstLook = false) {
+      if (withHistory) {
+        const position = yield* history(sessionId);
+        if (position === null) return;
+        Object.assign(cursor, { last: position, answer: null });
+        withHistory = false;
+        firstLook = true;
+      }
+      bells.entries.clear();
+      const { delivered, gap, deleted } = yield* fromLog(sessionId, cursor);
+      if (deleted || signal.aborted) return;
+      if (delivered > 0 && !gap && !bells.rowChanged) continue;
+      if (gap || firstLook || bells.rowChanged) {
+        if (bells.severed) throw new ConnectionSevered();
+        bells.lookAtRow();
+        const before = cursor.last;
+        const found = await look(sessionId, cursor.last).catch((error: unknown) => {
+          throw firstLook ? error : new ConnectionSevered(error);
+        });
+        if (found.kind === 'gone') {
+          yield { id: formatEventId(sessionId, found.position), event: { type: 'session-deleted', sessionId } };
+          return;
+        }
+        if (found.kind === 'start-over') {
+          withHistory = true;
+          continue;
+        }
+        if (found.kind === 'generation') yield* fromRow(sessionId, cursor, found.snapshot);
+        if (!isSamePosition(before, cursor.last)) continue;
+        if (gap) {
+          await bells.waitForRow(clock, signal);
+          continue;
+        }
+      }
+      await bells.entries.wait(signal);
+    }
+  };
+}
+
+/** Whether the entry is the very next one for this reader; a resync is, too, for one that is in the answer it corrects. */
+function continues({ last, answer }: SessionCursor, previous: Position, event: LogEntry['event']): boolean {
+  if (event.type === 'resync') return answer?.id === event.streamId;
+  return isSamePosition(previous, last);
+}
+
+function count(cursor: SessionCursor, event: LogEntry['event']): void {
+  if (event.type === 'start') cursor.answer = { id: event.streamId, length: 0 };
+  if (event.type === 'chunk' && cursor.answer?.id === event.streamId) cursor.answer.length += event.text.length;
+  if (event.type === 'resync') cursor.answer = { id: event.streamId, length: event.message.content.length };
+}

@@ -1,0 +1,68 @@
+import type { Clock } from '../../platform/clock.ts';
+import { createWakeup, type Wakeup } from '../../platform/wakeup.ts';
+import type { GenerationLog } from './generation-log.ts';
+import type { RowWatch } from './row-watch.ts';
+
+/** What wakes a reader: entries in the log, and changes of the row. Disposing ends it. */
+export interface ReaderBells extends Disposable {
+  /** Rings for both. */
+  readonly entries: Wakeup;
+  /** Whether the row has changed since it was last looked at. */
+  readonly rowChanged: boolean;
+  /** Whether the end cannot be told for now. */
+  readonly severed: boolean;
+  /** To be called before the row is read. */
+  lookAtRow(): void;
+  /** Waits for the row alone, and not for long: what closes a gap in the log is a checkpoint. */
+  waitForRow(clock: Clock, signal: AbortSignal): Promise<void>;
+}
+
+export interface BellOptions {
+  readonly log: GenerationLog;
+  readonly sessionId: string;
+  readonly watch: RowWatch;
+  /** Id of the row that is watched. */
+  readonly watched: string;
+}
+
+const gapMilliseconds = 250;
+
+export function listen({ log, sessionId, watch, watched }: BellOptions): ReaderBells {
+  const entries = createWakeup();
+  const row = createWakeup();
+  let rowChanged = false;
+  let severed = false;
+  const ringRow = () => {
+    rowChanged = true;
+    row.ring();
+    entries.ring();
+  };
+  const leaveLog = log.subscribe(sessionId, (reason) => {
+    if (reason === 'entries') return void entries.ring();
+    severed ||= reason === 'severed';
+    ringRow();
+  });
+  const leaveWatch = watch.watch(watched, ringRow);
+  return {
+    entries,
+    get rowChanged() {
+      return rowChanged;
+    },
+    get severed() {
+      return severed;
+    },
+    lookAtRow() {
+      rowChanged = false;
+      row.clear();
+    },
+    async waitForRow(clock, signal) {
+      const cancel = clock.after(gapMilliseconds, row.ring);
+      await row.wait(signal);
+      cancel();
+    },
+    [Symbol.dispose]() {
+      leaveLog();
+      leaveWatch();
+    },
+  };
+}
