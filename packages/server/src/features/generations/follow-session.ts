@@ -78,7 +78,7 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
     if (state.activeGenerationId !== null || isSamePosition(last, state.position)) return null;
     // The log ends with the end of a generation, and the reader is somewhere in that one.
     const ended = await store.findAt(database.query, sessionId, state.position);
-    return ended !== null && last.fence >= ended.claimFence && last.number > 0 ? ended.id : null;
+    return ended !== null && last.fence >= ended.claimFence ? ended.id : null;
   }
 
   async function* history(sessionId: string): AsyncGenerator<IdentifiedSessionEvent, Position | null, void> {
@@ -93,9 +93,14 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
   }
 
   /** Each event under its id; a `start` is preceded by the message it answers, in the place before it. */
-  function* told(sessionId: string, position: Position, event: SessionEvent): Generator<IdentifiedSessionEvent, void, void> {
-    if (event.type === 'start' && event.userMessage !== null) {
-      const before = { fence: position.fence, number: 0 };
+  function* told(
+    sessionId: string,
+    last: Position,
+    position: Position,
+    event: SessionEvent,
+  ): Generator<IdentifiedSessionEvent, void, void> {
+    const before: Position = { fence: position.fence, number: 0 };
+    if (event.type === 'start' && event.userMessage !== null && !isSamePosition(last, before)) {
       yield { id: formatEventId(sessionId, before), event: { type: 'message', message: event.userMessage } };
     }
     yield { id: formatEventId(sessionId, position), event };
@@ -108,11 +113,12 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
     let delivered = 0;
     for (const { position, previous, event } of await log.read(sessionId, cursor.last)) {
       const deleted = event.type === 'session-deleted';
-      if (!deleted && !continues(cursor, previous, event)) return { delivered, gap: true, deleted };
+      if (!deleted && !continues(cursor, position, previous, event)) return { delivered, gap: true, deleted };
+      const { last } = cursor;
       cursor.last = position;
       count(cursor, event);
       delivered += 1;
-      yield* told(sessionId, position, event);
+      yield* told(sessionId, last, position, event);
       if (deleted) return { delivered, gap: false, deleted };
     }
     return { delivered, gap: false, deleted: false };
@@ -127,7 +133,8 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
     const started = cursor.last.fence >= claimFence && cursor.last.number > 0;
     const known = cursor.answer?.id === id ? cursor.answer.length : null;
     const inside: Cursor = { last: cursor.last, started, synced: true, length: started ? known : 0 };
-    for (const { position, event } of fromSnapshot(snapshot, inside)) yield* told(sessionId, position, event);
+    const { last } = cursor;
+    for (const { position, event } of fromSnapshot(snapshot, inside)) yield* told(sessionId, last, position, event);
     cursor.last = inside.last;
     cursor.answer = inside.length === null ? null : { id, length: inside.length };
   }
@@ -176,8 +183,14 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
 }
 
 /** Whether the entry is the very next one for this reader; a resync is, too, for one that is in the answer it corrects. */
-function continues({ last, answer }: SessionCursor, previous: Position, event: LogEntry['event']): boolean {
+function continues(
+  { last, answer }: SessionCursor,
+  position: Position,
+  previous: Position,
+  event: LogEntry['event'],
+): boolean {
   if (event.type === 'resync') return answer?.id === event.streamId;
+  if (event.type === 'start' && isSamePosition(last, { fence: position.fence, number: 0 })) return true;
   return isSamePosition(previous, last);
 }
 
