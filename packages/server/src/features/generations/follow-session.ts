@@ -74,7 +74,8 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
   /** The generation that a reader at `last` is in, or is to begin with; null where it is in none. */
   async function generationAt(sessionId: string, last: Position, state: SessionState): Promise<string | null> {
     // Everything before the answer that runs has been told: it is the next.
-    if (state.activeGenerationId !== null && comparePositions(state.position, last) <= 0) return state.activeGenerationId;
+    if (state.activeGenerationId !== null && comparePositions(state.position, last) <= 0)
+      return state.activeGenerationId;
     if (state.activeGenerationId !== null || isSamePosition(last, state.position)) return null;
     // The log ends with the end of a generation, and the reader is somewhere in that one.
     const ended = await store.findAt(database.query, sessionId, state.position);

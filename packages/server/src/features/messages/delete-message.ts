@@ -20,7 +20,13 @@ export interface DeleteMessageDependencies {
   readonly clock: Clock;
 }
 
-export function createDeleteMessage({ database, store, requireIdle, announceChange, clock }: DeleteMessageDependencies): DeleteMessage {
+export function createDeleteMessage({
+  database,
+  store,
+  requireIdle,
+  announceChange,
+  clock,
+}: DeleteMessageDependencies): DeleteMessage {
   return async function deleteMessage({ userId, sessionId, messageId }) {
     const place = await database.transaction(async (tx) => {
       if ((await store.lockSession(tx, userId, sessionId)) === null) throw new ServiceError('NOT_FOUND');

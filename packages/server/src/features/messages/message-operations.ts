@@ -31,7 +31,11 @@ export interface MessageOperations {
 }
 
 /** Puts the operations of the feature together. */
-export function createMessageOperations({ database, clock, generations }: MessageOperationsOptions): MessageOperations & {
+export function createMessageOperations({
+  database,
+  clock,
+  generations,
+}: MessageOperationsOptions): MessageOperations & {
   readonly readNewestMessages: ReadNewestMessages;
 } {
   const store = createMessagesStore(database);

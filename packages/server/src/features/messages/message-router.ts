@@ -16,6 +16,7 @@ import {
 } from '@chat-service/shared/message-api';
 import { emptyOutput } from '@chat-service/shared/session-api';
 import { userProcedure } from '../../trpc/procedures.ts';
+import { replayable } from '../../trpc/replayable.ts';
 import { never, tracking } from '../../trpc/tracked-events.ts';
 import { trpc } from '../../trpc/trpc.ts';
 import type { MessageOperations } from './message-operations.ts';
@@ -36,8 +37,8 @@ export function createMessageRouter(operations: MessageOperations) {
       })
       .input(sendMessageInput)
       .output(sendMessageOutput)
-      .mutation(({ ctx, input, signal }) =>
-        operations.sendMessage({ ...input, userId: ctx.principal.userId }, signal),
+      .mutation(async ({ ctx, input, signal }) =>
+        replayable(ctx, await operations.sendMessage({ ...input, userId: ctx.principal.userId }, signal)),
       ),
     start: userProcedure
       .meta({
@@ -54,8 +55,8 @@ export function createMessageRouter(operations: MessageOperations) {
       })
       .input(startMessageInput)
       .output(startMessageOutput)
-      .mutation(({ ctx, input, signal }) =>
-        operations.startMessage({ ...input, userId: ctx.principal.userId }, signal),
+      .mutation(async ({ ctx, input, signal }) =>
+        replayable(ctx, await operations.startMessage({ ...input, userId: ctx.principal.userId }, signal)),
       ),
     stream: userProcedure
       .meta({
@@ -95,7 +96,9 @@ export function createMessageRouter(operations: MessageOperations) {
       .subscription(async ({ ctx, input, signal = never }) => {
         const { streamId, ...request } = input;
         const { userId } = ctx.principal;
-        return tracking<GenerationEvent>(await operations.followMessage({ ...request, userId, generationId: streamId }, signal));
+        return tracking<GenerationEvent>(
+          await operations.followMessage({ ...request, userId, generationId: streamId }, signal),
+        );
       }),
     stop: userProcedure
       .meta({
@@ -109,9 +112,7 @@ export function createMessageRouter(operations: MessageOperations) {
       })
       .input(stopMessageInput)
       .output(stopMessageOutput)
-      .mutation(({ ctx, input, signal }) =>
-        operations.stopMessage({ ...input, userId: ctx.principal.userId }, signal),
-      ),
+      .mutation(({ ctx, input, signal }) => operations.stopMessage({ ...input, userId: ctx.principal.userId }, signal)),
     finalize: userProcedure
       .meta({
         summary: 'Acknowledges an answer and tells whether the text received is the stored one.',

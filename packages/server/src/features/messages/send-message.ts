@@ -1,6 +1,7 @@
 import type { SendMessageOutput } from '@chat-service/shared/message-api';
 import type { AwaitGeneration } from '../generations/await-generation.ts';
 import { failureOf } from '../generations/generation-events.ts';
+import type { Replayable } from '../idempotency/replayable.ts';
 import type { SendRequest } from '../generations/send-request.ts';
 import type { StartGeneration } from '../generations/start-generation.ts';
 
@@ -14,15 +15,15 @@ export interface SendMessageDependencies {
  * @throws ServiceError `MODEL_ERROR`, `MODEL_TIMEOUT`, `MODEL_UNAVAILABLE` or `INTERRUPTED`, with `streamId` and
  * `userMessageId`, for an answer that failed
  */
-export type SendMessage = (request: SendRequest, signal?: AbortSignal) => Promise<SendMessageOutput>;
+export type SendMessage = (request: SendRequest, signal?: AbortSignal) => Promise<Replayable<SendMessageOutput>>;
 
 export function createSendMessage({ startGeneration, awaitGeneration }: SendMessageDependencies): SendMessage {
   return async function sendMessage(request, signal) {
-    const { generationId } = await startGeneration(request);
+    const { generationId, claimFence } = await startGeneration(request);
     const target = { id: generationId, sessionId: request.sessionId };
     const { message, userMessage, row } = await awaitGeneration(target, 'ended', signal);
     const failure = failureOf(message, row.userMessageId);
     if (failure !== null) throw failure;
-    return { userMessage, message, usage: message.usage };
+    return { output: { userMessage, message, usage: message.usage }, replayed: claimFence === null };
   };
 }

@@ -21,7 +21,13 @@ export type RecommendModel = (request: RecommendModelInput & { userId: string })
 export function createRecommendModel(deps: RecommendModelDependencies): RecommendModel {
   const { listModels, estimateConversation } = deps;
 
-  return async function recommendModel({ userId, task = 'general', priority = 'balanced', requirements = {}, sessionId }) {
+  return async function recommendModel({
+    userId,
+    task = 'general',
+    priority = 'balanced',
+    requirements = {},
+    sessionId,
+  }) {
     const workload = sessionId === undefined ? null : await estimateConversation(userId, sessionId);
     const fitting = listModels().models.filter((model) => fits(model, task, requirements, workload));
     if (fitting.length === 0) throw new ServiceError('NOT_FOUND', { detail: 'No configured model fits.' });

@@ -5,6 +5,7 @@ import type { NewId } from '../../platform/ids.ts';
 import { ServiceError } from '../../platform/service-error.ts';
 import { automaticTitle } from '../generations/automatic-title.ts';
 import type { IdempotencyKeys } from '../idempotency/idempotency-keys.ts';
+import type { Replayable } from '../idempotency/replayable.ts';
 import type { RequireModel } from './require-model.ts';
 import type { SessionRow, ToSession } from './session-row.ts';
 import type { SessionsStore } from './sessions-store.ts';
@@ -14,7 +15,9 @@ import type { SessionsStore } from './sessions-store.ts';
  * @throws ServiceError `BAD_REQUEST` for an unknown model, `IDEMPOTENCY_KEY_REUSED`; `NOT_FOUND` for the repeat of one
  * that was deleted since
  */
-export type CreateSession = (request: CreateSessionInput & { userId: string }) => Promise<CreateSessionOutput>;
+export type CreateSession = (
+  request: CreateSessionInput & { userId: string },
+) => Promise<Replayable<CreateSessionOutput>>;
 
 export interface CreateSessionDependencies {
   readonly database: Database;
@@ -35,56 +38,58 @@ export function createCreateSession(deps: CreateSessionDependencies): CreateSess
     requireModel(request.modelId);
     const requestHash = keys.hash('session.create', fingerprint(request));
     const id = newId();
-    const row = await database.transaction(async (tx): Promise<SessionRow> => {
-      await store.lockAccount(tx, userId);
-      if (idempotencyKey !== undefined) {
-        const known = await keys.find(tx, userId, idempotencyKey, requestHash);
-        if (known !== null) {
-          const existing = await store.find(tx, userId, known.sessionId);
-          if (existing === null) throw new ServiceError('NOT_FOUND');
-          return existing;
+    const { row, replayed } = await database.transaction(
+      async (tx): Promise<{ row: SessionRow; replayed: boolean }> => {
+        await store.lockAccount(tx, userId);
+        if (idempotencyKey !== undefined) {
+          const known = await keys.find(tx, userId, idempotencyKey, requestHash);
+          if (known !== null) {
+            const existing = await store.find(tx, userId, known.sessionId);
+            if (existing === null) throw new ServiceError('NOT_FOUND');
+            return { row: existing, replayed: true };
+          }
         }
-      }
-      const now = new Date(clock.now());
-      const { title = null, initialMessage, temporary = false } = request;
-      const stored = await store.insert(tx, {
-        id,
-        userId,
-        title: title ?? (initialMessage === undefined ? null : automaticTitle(initialMessage)),
-        titleIsAutomatic: title === null,
-        modelId: request.modelId ?? null,
-        source: request.source ?? defaultSource,
-        systemPrompt: request.systemPrompt ?? null,
-        parameters: request.parameters ?? {},
-        metadata: request.metadata ?? {},
-        temporary,
-        messageCount: initialMessage === undefined ? 0 : 1,
-        nextSequence: initialMessage === undefined ? 1 : 2,
-        lastMessageAt: initialMessage === undefined ? null : now,
-        sortAt: now,
-        createdAt: now,
-        updatedAt: now,
-      });
-      if (initialMessage !== undefined) {
-        await store.insertFirstMessage(tx, {
-          id: newId(),
-          sessionId: id,
-          sequence: 1,
-          role: 'user',
-          content: initialMessage,
-          status: 'complete',
+        const now = new Date(clock.now());
+        const { title = null, initialMessage, temporary = false } = request;
+        const stored = await store.insert(tx, {
+          id,
+          userId,
+          title: title ?? (initialMessage === undefined ? null : automaticTitle(initialMessage)),
+          titleIsAutomatic: title === null,
+          modelId: request.modelId ?? null,
+          source: request.source ?? defaultSource,
+          systemPrompt: request.systemPrompt ?? null,
+          parameters: request.parameters ?? {},
+          metadata: request.metadata ?? {},
+          temporary,
+          messageCount: initialMessage === undefined ? 0 : 1,
+          nextSequence: initialMessage === undefined ? 1 : 2,
+          lastMessageAt: initialMessage === undefined ? null : now,
+          sortAt: now,
           createdAt: now,
           updatedAt: now,
         });
-      }
-      if (!temporary) await store.countListed(tx, userId, 1);
-      if (idempotencyKey !== undefined) {
-        const remembered = { operation: 'session.create', requestHash, sessionId: id, generationId: null } as const;
-        await keys.remember(tx, userId, idempotencyKey, remembered, now);
-      }
-      return stored;
-    });
-    return { sessionId: row.id, session: toSession(row) };
+        if (initialMessage !== undefined) {
+          await store.insertFirstMessage(tx, {
+            id: newId(),
+            sessionId: id,
+            sequence: 1,
+            role: 'user',
+            content: initialMessage,
+            status: 'complete',
+            createdAt: now,
+            updatedAt: now,
+          });
+        }
+        if (!temporary) await store.countListed(tx, userId, 1);
+        if (idempotencyKey !== undefined) {
+          const remembered = { operation: 'session.create', requestHash, sessionId: id, generationId: null } as const;
+          await keys.remember(tx, userId, idempotencyKey, remembered, now);
+        }
+        return { row: stored, replayed: false };
+      },
+    );
+    return { output: { sessionId: row.id, session: toSession(row) }, replayed };
   };
 }
 

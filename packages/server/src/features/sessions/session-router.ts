@@ -13,6 +13,7 @@ import {
 } from '@chat-service/shared/session-api';
 import type { SessionEvent } from '@chat-service/shared/events';
 import { userProcedure } from '../../trpc/procedures.ts';
+import { replayable } from '../../trpc/replayable.ts';
 import { never, tracking } from '../../trpc/tracked-events.ts';
 import { trpc } from '../../trpc/trpc.ts';
 import type { SessionOperations } from './session-operations.ts';
@@ -35,7 +36,9 @@ export function createSessionRouter(operations: SessionOperations) {
       })
       .input(createSessionInput)
       .output(createSessionOutput)
-      .mutation(({ ctx, input }) => operations.createSession({ ...input, userId: ctx.principal.userId })),
+      .mutation(async ({ ctx, input }) =>
+        replayable(ctx, await operations.createSession({ ...input, userId: ctx.principal.userId })),
+      ),
     get: userProcedure
       .meta({
         summary: 'A session with its newest messages.',
