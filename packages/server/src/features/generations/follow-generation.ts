@@ -116,6 +116,15 @@ export function createFollowGeneration({ log, watch, readSnapshot, clock }: Foll
           const snapshot = await readRow(generationId, firstLook);
           if (snapshot === null || signal.aborted) return;
           if (snapshot.row.refusal !== null) throw refusalError(snapshot.row.refusal);
+          // While the row was read the log may have come to hold what follows: from there nothing is told in one piece or anew.
+          if (cursor.synced && isBehind(cursor, snapshot)) {
+            const [next] = await log.read(sessionId, cursor.last);
+            if (next !== undefined && continues(cursor, next, generationId, claimFence)) {
+              // Should the log end before the row does, the row is looked at again.
+              rowChanged = true;
+              continue;
+            }
+          }
           const before = cursor.last;
           for (const event of fromSnapshot(snapshot, cursor)) {
             yield event;
@@ -144,6 +153,11 @@ function continues(cursor: Cursor, { event, previous }: LogEntry, generationId: 
   if (event.type === 'resync') return cursor.started;
   if (!cursor.started) return event.type === 'start' && cursor.last.fence === claimFence;
   return isSamePosition(previous, cursor.last);
+}
+
+/** Whether the row knows of something that this reader has not been given. */
+function isBehind({ started, last }: Cursor, { textPosition, endPosition }: GenerationSnapshot): boolean {
+  return !started || comparePositions(last, endPosition ?? textPosition) < 0;
 }
 
 function advance(cursor: Cursor, { position, event }: LogEntry): void {

@@ -68,11 +68,11 @@ export function createMemoryRows(schedule: Schedule, random: Random): Rows {
         tx: Queryable,
         decide: () => { result: Result; change?: () => void },
       ): Promise<Result> {
-        const transaction = handles.get(tx);
-        await schedule.point(process, transaction === undefined ? isUnlocked : undefined);
+        const open = handles.get(tx);
+        await schedule.point(process, open === undefined ? isUnlocked : undefined);
         fail(0.2);
         const { result, change } = decide();
-        if (change !== undefined && transaction !== undefined) transaction.writes.push(change);
+        if (change !== undefined && open !== undefined) open.writes.push(change);
         else change?.();
         return result;
       }
