@@ -15,10 +15,7 @@ describeEachDatabase('a conversation', (kind) => {
     world.openai.script('Hello?', { chunks: ['Hi', ' there', '.'] });
     const { session } = await trpc.session.create.mutate({});
     const stream = collect((subscriber) =>
-      trpc.message.stream.subscribe(
-        { sessionId: session.id, message: 'Hello?', idempotencyKey: 'first' },
-        subscriber,
-      ),
+      trpc.message.stream.subscribe({ sessionId: session.id, message: 'Hello?', idempotencyKey: 'first' }, subscriber),
     );
     await stream.done;
     expect(stream.events.map(({ event }) => event.type)).toEqual(['start', 'chunk', 'chunk', 'chunk', 'done']);
@@ -31,7 +28,11 @@ describeEachDatabase('a conversation', (kind) => {
       ['user', 'Hello?', 'complete'],
       ['assistant', 'Hi there.', 'complete'],
     ]);
-    expect(stream.events.at(-1)?.event).toMatchObject({ type: 'done', message: read.messages[1], finishReason: 'stop' });
+    expect(stream.events.at(-1)?.event).toMatchObject({
+      type: 'done',
+      message: read.messages[1],
+      finishReason: 'stop',
+    });
   });
 
   it('answers a plain send with the whole answer', async () => {

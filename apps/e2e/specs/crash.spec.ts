@@ -1,6 +1,6 @@
 import type { ProbePoint } from '@chat-service/server/features/generations/probe';
 import { isTerminalEvent } from '@chat-service/shared/events';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { collect, textOf } from '../src/collect.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
 import { openInvariants, type Invariants } from '../src/invariants.ts';
@@ -50,9 +50,6 @@ describeEachDatabase('SIGKILL', (kind) => {
   });
   afterAll(() => world[Symbol.asyncDispose]());
 
-  // On Postgres the crashes go on side by side, each in a process of its own, beside one server that survives.
-  const test = kind === 'postgres' ? it.concurrent : it;
-
   async function crash({ name, point, nth, stored, goesOn }: Crash) {
     await using victim = lone ?? (await world.spawn());
     await using connection = openTrpcClient(victim.url, () => world.token(name));
@@ -93,60 +90,66 @@ describeEachDatabase('SIGKILL', (kind) => {
     return world.url;
   }
 
-  test.each(crashes)('at $name leaves nothing that the next server cannot put right', patient, async (plan) => {
-    const { request, reader, called } = await crash(plan);
-    const { sessionId, message } = request;
-    await using connection = openTrpcClient(await recover(sessionId), () => world.token(plan.name));
-    const { trpc } = connection;
+  // On Postgres the crashes go on side by side, each in a process of its own, beside one server that survives.
+  describe('at a moment of the life of an answer', { concurrent: kind === 'postgres' }, () => {
+    it.each(crashes)('$name: the next server puts everything right', patient, async (plan) => {
+      const { request, reader, called } = await crash(plan);
+      const { sessionId, message } = request;
+      await using connection = openTrpcClient(await recover(sessionId), () => world.token(plan.name));
+      const { trpc } = connection;
 
-    const calls = called().length;
-    const { generations, messages } = await invariants.check(sessionId, [reader]);
-    const read = await trpc.session.get.query({ sessionId });
-    expect(read.session).toMatchObject({ status: 'idle', activeStreamId: null, messageCount: messages.length });
-    const readers = [reader];
+      const calls = called().length;
+      const { generations, messages } = await invariants.check(sessionId, [reader]);
+      const read = await trpc.session.get.query({ sessionId });
+      expect(read.session).toMatchObject({ status: 'idle', activeStreamId: null, messageCount: messages.length });
+      const readers = [reader];
 
-    if (plan.stored === null) {
-      expect([messages, reader.events, calls]).toEqual([[], [], 0]);
-      const sent = await trpc.message.send.mutate(request);
-      expect(sent).toMatchObject({ userMessage: { content: message }, message: { content: 'abc', status: 'complete' } });
-      expect(called()).toHaveLength(1);
-    } else {
-      expect(generations).toHaveLength(1);
-      const [question, answer] = read.messages;
-      expect(question).toMatchObject({ role: 'user', content: message });
-      const whole = plan.point === 'ended' || plan.point === 'published';
-      expect(answer).toMatchObject({ role: 'assistant', status: whole ? 'complete' : 'interrupted' });
-      expect(plan.stored).toContain(answer?.content);
+      if (plan.stored === null) {
+        expect([messages, reader.events, calls]).toEqual([[], [], 0]);
+        const sent = await trpc.message.send.mutate(request);
+        expect(sent).toMatchObject({
+          userMessage: { content: message },
+          message: { content: 'abc', status: 'complete' },
+        });
+        expect(called()).toHaveLength(1);
+      } else {
+        expect(generations).toHaveLength(1);
+        const [question, answer] = read.messages;
+        expect(question).toMatchObject({ role: 'user', content: message });
+        const whole = plan.point === 'ended' || plan.point === 'published';
+        expect(answer).toMatchObject({ role: 'assistant', status: whole ? 'complete' : 'interrupted' });
+        expect(plan.stored).toContain(answer?.content);
 
-      const last = reader.events.at(-1);
-      const again = collect((subscriber) =>
-        trpc.message.stream.subscribe({ ...request, ...(last && { lastEventId: last.id }) }, subscriber),
-      );
-      const late = collect((subscriber) => trpc.message.follow.subscribe({ sessionId }, subscriber));
-      await Promise.all([again.done, late.done]);
-      expect(late.events.map(({ event }) => event.type)).toEqual([
-        'start',
-        ...(answer?.content === '' ? [] : ['chunk']),
-        whole ? 'done' : 'error',
-      ]);
-      const hadEnd = last !== undefined && isTerminalEvent(last.event);
-      expect(again.events.at(-1)?.event).toEqual(hadEnd ? undefined : late.events.at(-1)?.event);
-      if (last !== undefined && !hadEnd) expect((again.events[0]?.id ?? '') > last.id).toBe(true);
-      readers.push(late, Object.assign(again, { text: textOf(reader.events) }));
+        const last = reader.events.at(-1);
+        const again = collect((subscriber) =>
+          trpc.message.stream.subscribe({ ...request, ...(last && { lastEventId: last.id }) }, subscriber),
+        );
+        const late = collect((subscriber) => trpc.message.follow.subscribe({ sessionId }, subscriber));
+        await Promise.all([again.done, late.done]);
+        expect(late.events.map(({ event }) => event.type)).toEqual([
+          'start',
+          ...(answer?.content === '' ? [] : ['chunk']),
+          whole ? 'done' : 'error',
+        ]);
+        const hadEnd = last !== undefined && isTerminalEvent(last.event);
+        expect(again.events.at(-1)?.event).toEqual(hadEnd ? undefined : late.events.at(-1)?.event);
+        if (last !== undefined && !hadEnd) expect((again.events[0]?.id ?? '') > last.id).toBe(true);
+        readers.push(late, Object.assign(again, { text: textOf(reader.events) }));
 
-      const sent = trpc.message.send.mutate(request);
-      if (whole) expect(await sent).toEqual({ userMessage: question, message: answer, usage: answer?.usage });
-      else {
-        const ids = { streamId: answer?.id, userMessageId: question?.id };
-        await expect(sent).rejects.toMatchObject({ data: { code: 'INTERRUPTED', httpStatus: 502, ...ids } });
+        const sent = trpc.message.send.mutate(request);
+        if (whole) expect(await sent).toEqual({ userMessage: question, message: answer, usage: answer?.usage });
+        else {
+          const ids = { streamId: answer?.id, userMessageId: question?.id };
+          await expect(sent).rejects.toMatchObject({ data: { code: 'INTERRUPTED', httpStatus: 502, ...ids } });
+        }
+        expect(called()).toHaveLength(calls);
       }
-      expect(called()).toHaveLength(calls);
-    }
-    await invariants.check(sessionId, readers);
+      await invariants.check(sessionId, readers);
 
-    const next = await trpc.message.send.mutate({ sessionId, message: `After ${plan.name}` });
-    expect(next.message.status).toBe('complete');
-    await invariants.check(sessionId, readers);
+      const next = await trpc.message.send.mutate({ sessionId, message: `After ${plan.name}` });
+      expect(next.message.status).toBe('complete');
+      await invariants.check(sessionId, readers);
+    });
   });
 
   it('holds for the whole database afterwards', async () => {

@@ -1,4 +1,6 @@
+import type { StreamMessageInput } from '@chat-service/shared/message-api';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { callFor, patience } from '../src/call-for.ts';
 import { collect, textOf } from '../src/collect.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
 import type { FakeCall } from '../src/fake-openai.ts';
@@ -15,7 +17,10 @@ describeEachDatabase('idempotency', (kind) => {
       kind,
       probe: gate.probe,
       env: { SHUTDOWN_GRACE_SECONDS: '0' },
-      models: [{ id: 'hasty-model', timeouts: { firstToken: 0.3, idle: 0.3 } }, { id: 'keyless-model', apiKeyEnv: 'NO_SUCH_KEY' }],
+      models: [
+        { id: 'hasty-model', timeouts: { firstToken: 0.3, idle: 0.3 } },
+        { id: 'keyless-model', apiKeyEnv: 'NO_SUCH_KEY' },
+      ],
     });
   });
   afterAll(() => world[Symbol.asyncDispose]());
@@ -28,21 +33,16 @@ describeEachDatabase('idempotency', (kind) => {
     const { trpc } = world.trpc(user);
     const { sessionId } = await trpc.session.create.mutate({});
     const send = trpc.message.send.mutate;
-    const stream = (input: { message?: string; idempotencyKey: string; lastEventId?: string; sessionId?: string }) =>
+    const stream = (input: Partial<StreamMessageInput> & { idempotencyKey: string }) =>
       collect((subscriber) => trpc.message.stream.subscribe({ sessionId, ...input }, subscriber));
     const read = async () => (await trpc.session.get.query({ sessionId })).messages;
     return { user, trpc, sessionId, send, stream, read };
   }
 
-  const callsFor = (text: string): FakeCall[] => world.openai.calls.filter(({ lastUserMessage }) => lastUserMessage === text);
-  const callFor = (text: string) =>
-    vi.waitFor(() => {
-      const [call] = callsFor(text);
-      if (call === undefined) throw new Error(`the model was not asked ${JSON.stringify(text)}`);
-      return call;
-    });
+  const callsFor = (text: string): FakeCall[] =>
+    world.openai.calls.filter(({ lastUserMessage }) => lastUserMessage === text);
   async function claimsTried(count: number): Promise<void> {
-    await vi.waitFor(() => expect(gate.count('claiming')).toBeGreaterThanOrEqual(count));
+    await vi.waitFor(() => expect(gate.count('claiming')).toBeGreaterThanOrEqual(count), patience);
   }
 
   describe('50 parallel sends under one key', () => {
@@ -53,7 +53,12 @@ describeEachDatabase('idempotency', (kind) => {
       const client = world.client(user);
       const answers = await Promise.all([
         ...Array.from({ length: 20 }, async () => {
-          const { result } = await callOverHttp(world.url, { type: 'mutation', path: 'message.send', input: request, token });
+          const { result } = await callOverHttp(world.url, {
+            type: 'mutation',
+            path: 'message.send',
+            input: request,
+            token,
+          });
           return result;
         }),
         ...Array.from({ length: 15 }, () => send(request)),
@@ -76,12 +81,15 @@ describeEachDatabase('idempotency', (kind) => {
       world.openai.script(request.message, { hold: [0] });
       const others = await Promise.all([world.spawn(), world.spawn()]);
       const token = await world.token(user);
-      const sends = Array.from({ length: 50 }, (_, index) =>
-        callOverHttp(others[index % 2]?.url ?? '', { type: 'mutation', path: 'message.send', input: request, token }),
+      const sends = Promise.all(
+        Array.from({ length: 50 }, (_, index) =>
+          callOverHttp(others[index % 2]?.url ?? '', { type: 'mutation', path: 'message.send', input: request, token }),
+        ),
       );
-      const call = await callFor(request.message);
+      sends.catch(() => undefined);
+      const call = await callFor(world.openai, request.message);
       call.release();
-      const answers = await Promise.all(sends);
+      const answers = await sends;
       for (const { status, result } of answers) {
         expect(status).toBe(200);
         expect(result).toEqual(answers[0]?.result);
@@ -96,7 +104,12 @@ describeEachDatabase('idempotency', (kind) => {
     it('is refused by send, start and stream, and stores nothing', async () => {
       const { trpc, sessionId, send, stream, read } = await newcomer();
       const other = await trpc.session.create.mutate({});
-      const request = { sessionId, message: 'This one.', idempotencyKey: 'taken', parameters: { temperature: 1, topP: 0.5 } };
+      const request = {
+        sessionId,
+        message: 'This one.',
+        idempotencyKey: 'taken',
+        parameters: { temperature: 1, topP: 0.5 },
+      };
       await send(request);
       const different = [
         { ...request, message: 'Another one.' },
@@ -168,7 +181,7 @@ describeEachDatabase('idempotency', (kind) => {
       const { trpc, sessionId, send, stream } = await newcomer();
       world.openai.script('Busy?', { hold: [1] });
       const { streamId } = await trpc.message.start.mutate({ sessionId, message: 'Busy?' });
-      const call = await callFor('Busy?');
+      const call = await callFor(world.openai, 'Busy?');
       await call.reached(1);
       const next = { sessionId, message: 'Me too', idempotencyKey: 'next' };
       const busy = { code: 'GENERATION_IN_PROGRESS', httpStatus: 409, streamId, sessionId };
@@ -189,7 +202,11 @@ describeEachDatabase('idempotency', (kind) => {
       const tried = gate.count('claiming');
       const first = refusalOf(send(request));
       await claimed.reached;
-      const copies = [refusalOf(send(request)), refusalOf(trpc.message.start.mutate(request)), refusalOf(stream(request).done)];
+      const copies = [
+        refusalOf(send(request)),
+        refusalOf(trpc.message.start.mutate(request)),
+        refusalOf(stream(request).done),
+      ];
       await claimsTried(tried + 4);
       // Each copy has been seen; its one transaction comes before those of the calls made now.
       for (let round = 0; round < 3; round += 1) await trpc.session.create.mutate({});
@@ -197,7 +214,8 @@ describeEachDatabase('idempotency', (kind) => {
       claimed.release();
       const refusal = await first;
       expect(refusal).toMatchObject({ code: 'BAD_REQUEST', httpStatus: 400 });
-      for (const copy of await Promise.all(copies)) expect(copy).toMatchObject({ code: 'BAD_REQUEST', httpStatus: 400 });
+      for (const copy of await Promise.all(copies))
+        expect(copy).toMatchObject({ code: 'BAD_REQUEST', httpStatus: 400 });
       expect(gate.count('claimed')).toBe(claims);
       expect(await read()).toEqual([]);
     });
@@ -209,7 +227,7 @@ describeEachDatabase('idempotency', (kind) => {
       const request = { sessionId, message: `Join ${user}`, idempotencyKey: 'join' };
       world.openai.script(request.message, { chunks: ['one', ' two', ' three'], hold: [1] });
       const first = stream(request);
-      const call = await callFor(request.message);
+      const call = await callFor(world.openai, request.message);
       await call.reached(1);
       await first.until(2);
       const tried = gate.count('claiming');
@@ -244,16 +262,25 @@ describeEachDatabase('idempotency', (kind) => {
       const request = { sessionId, message: `Stop ${user}`, idempotencyKey: 'stopped' };
       world.openai.script(request.message, { chunks: ['half', ' whole'], hold: [1] });
       const sent = send(request);
-      const call = await callFor(request.message);
+      const call = await callFor(world.openai, request.message);
       await call.reached(1);
       const copy = stream(request);
       await copy.until(2);
       const stopped = await trpc.message.stop.mutate({ sessionId });
       const answer = await sent;
       expect(answer.message).toEqual(stopped.message);
-      expect(answer.message).toMatchObject({ status: 'stopped', stoppedBy: 'user', content: 'half', finishReason: 'stopped' });
+      expect(answer.message).toMatchObject({
+        status: 'stopped',
+        stoppedBy: 'user',
+        content: 'half',
+        finishReason: 'stopped',
+      });
       await copy.done;
-      expect(copy.events.at(-1)?.event).toMatchObject({ type: 'done', finishReason: 'stopped', message: stopped.message });
+      expect(copy.events.at(-1)?.event).toMatchObject({
+        type: 'done',
+        finishReason: 'stopped',
+        message: stopped.message,
+      });
       expect(await send(request)).toEqual(answer);
       expect(callsFor(request.message)).toHaveLength(1);
     });
@@ -266,7 +293,7 @@ describeEachDatabase('idempotency', (kind) => {
       const request = { sessionId, message: `${code} ${user}`, idempotencyKey: code, modelId };
       world.openai.script(request.message, { chunks: ['half', ' whole'], hold: [0], ...plan });
       const first = stream(request);
-      const call = await callFor(request.message);
+      const call = await callFor(world.openai, request.message);
       const tried = gate.count('claiming');
       const sent = refusalOf(send(request));
       const second = stream(request);
@@ -318,70 +345,13 @@ describeEachDatabase('idempotency', (kind) => {
     });
   });
 
-  describe('session.create', () => {
-    const body = { title: 'One', metadata: { b: '2', a: '1' }, parameters: { topP: 1, temperature: 0 } };
-
-    it('opens one session for one key, however often and however many at once', async () => {
-      const { user, trpc } = await newcomer();
-      const token = await world.token(user);
-      const input = { ...body, idempotencyKey: 'open' };
-      const answers = await Promise.all(
-        Array.from({ length: 20 }, () => callOverHttp(world.url, { type: 'mutation', path: 'session.create', input, token })),
-      );
-      for (const { status, result } of answers) {
-        expect(status).toBe(200);
-        expect(result).toEqual(answers[0]?.result);
-      }
-      const reordered = { ...input, metadata: { a: '1', b: '2' }, parameters: { temperature: 0, topP: 1 } };
-      const again = await trpc.session.create.mutate(reordered);
-      expect(again).toEqual(answers[0]?.result);
-      const { sessions, pagination } = await trpc.session.list.query();
-      expect(sessions).toHaveLength(2);
-      expect(pagination.total).toBe(2);
-      const { title } = (await trpc.session.update.mutate({ sessionId: again.sessionId, title: 'Later' })).session;
-      expect((await trpc.session.create.mutate(input)).session.title).toBe(title);
-    });
-
-    it('refuses the key for anything else, and for one that is deleted', async () => {
-      const { trpc, sessionId, send } = await newcomer();
-      const input = { ...body, idempotencyKey: 'open' };
-      const opened = await trpc.session.create.mutate(input);
-      const different = [
-        { ...input, title: 'Two' },
-        { ...input, initialMessage: 'Hello' },
-        { ...input, temporary: true },
-        { ...input, systemPrompt: 'Be brief.' },
-        { ...input, source: 'web' },
-        { ...input, modelId: 'test-model' },
-        { ...input, metadata: { a: '1' } },
-        { ...input, metadata: { a: '1', b: '3' } },
-        { ...input, parameters: { topP: 1 } },
-      ];
-      const reused = { code: 'IDEMPOTENCY_KEY_REUSED', httpStatus: 422 };
-      for (const other of different) expect(await refusalOf(trpc.session.create.mutate(other))).toMatchObject(reused);
-      expect(await refusalOf(send({ sessionId, message: 'Hello', idempotencyKey: 'open' }))).toMatchObject(reused);
-      await trpc.session.delete.mutate({ sessionId: opened.sessionId });
-      expect(await refusalOf(trpc.session.create.mutate(input))).toMatchObject({ code: 'NOT_FOUND', httpStatus: 404 });
-      expect((await trpc.session.list.query()).pagination.total).toBe(1);
-    });
-
-    it('is scoped to the user', async () => {
-      const [alice, bob] = [await newcomer(), await newcomer()];
-      const input = { ...body, idempotencyKey: 'open' };
-      const ofAlice = await alice.trpc.session.create.mutate(input);
-      const ofBob = await bob.trpc.session.create.mutate({ ...input, title: 'Mine' });
-      expect(ofBob.session).toMatchObject({ userId: bob.user, title: 'Mine' });
-      expect(ofBob.sessionId).not.toBe(ofAlice.sessionId);
-    });
-  });
-
   // The last test: it ends the server.
   it('tells INTERRUPTED to whoever waits at the shutdown, and to every repeat after the restart', async () => {
     const { user, sessionId, send, stream } = await newcomer();
     const request = { sessionId, message: `Interrupt ${user}`, idempotencyKey: 'interrupted' };
     world.openai.script(request.message, { chunks: ['half', ' whole'], hold: [1] });
     const sent = refusalOf(send(request));
-    const call = await callFor(request.message);
+    const call = await callFor(world.openai, request.message);
     await call.reached(1);
     const watched = stream(request);
     await watched.until(2);
@@ -391,7 +361,12 @@ describeEachDatabase('idempotency', (kind) => {
     expect(problem).toMatchObject({ code: 'INTERRUPTED', httpStatus: 502 });
     const { streamId, userMessageId } = problem;
     const last = watched.events.at(-1)?.event;
-    expect(last).toMatchObject({ type: 'error', streamId, error: { code: 'INTERRUPTED' }, message: { content: 'half', status: 'interrupted' } });
+    expect(last).toMatchObject({
+      type: 'error',
+      streamId,
+      error: { code: 'INTERRUPTED' },
+      message: { content: 'half', status: 'interrupted' },
+    });
 
     await world.restart();
     const { trpc } = world.trpc(user);

@@ -61,11 +61,11 @@ describe.skipIf(!isAvailable('postgres'))('two processes on one Postgres', { tim
     await follower.until(1);
     expect(follower.events[0]).toEqual(reader.events[0]);
     // Once the end of another answer has been seen there, the rows of this one have been looked at before its first text.
-    const other = await streamFrom(here, 'Ends meanwhile', 0);
-    const otherFollower = follow(there, other.sessionId);
-    await otherFollower.until(1);
-    other.call.release();
-    await otherFollower.done;
+    const brief = await streamFrom(here, 'Ends meanwhile', 0);
+    const briefFollower = follow(there, brief.sessionId);
+    await briefFollower.until(1);
+    brief.call.release();
+    await briefFollower.done;
     call.release();
     await hasText(follower, 1);
     call.release();
@@ -81,7 +81,9 @@ describe.skipIf(!isAvailable('postgres'))('two processes on one Postgres', { tim
     expect(follower.events.map(({ event }) => event.type)).not.toContain('resync');
     const known = { ...resumed, text: textOf(reader.events.slice(0, 3)) };
     await invariants.check(sessionId, [reader, follower, late, known]);
-    expect(world.openai.calls.filter(({ lastUserMessage }) => lastUserMessage === 'Followed elsewhere')).toHaveLength(1);
+    expect(world.openai.calls.filter(({ lastUserMessage }) => lastUserMessage === 'Followed elsewhere')).toHaveLength(
+      1,
+    );
   });
 
   it('stop each other through the row', async () => {
@@ -95,7 +97,11 @@ describe.skipIf(!isAvailable('postgres'))('two processes on one Postgres', { tim
     await call.ended;
     expect(call.state).toBe('cancelled');
     await reader.done;
-    expect(reader.events.at(-1)?.event).toMatchObject({ type: 'done', finishReason: 'stopped', message: first.message });
+    expect(reader.events.at(-1)?.event).toMatchObject({
+      type: 'done',
+      finishReason: 'stopped',
+      message: first.message,
+    });
     const next = await there.message.send.mutate({ sessionId, message: 'On the other side' });
     expect(next.message.status).toBe('complete');
     await invariants.check(sessionId, [reader]);

@@ -3,7 +3,9 @@ import { createMessageRouter } from '@chat-service/server/features/messages/mess
 import { createModelRouter } from '@chat-service/server/features/models/model-router';
 import { createSessionRouter } from '@chat-service/server/features/sessions/session-router';
 import { createSystemRouter } from '@chat-service/server/features/system/system-router';
+import type { AnyTRPCProcedure, AnyTRPCRouter } from '@trpc/server';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { patience } from '../src/call-for.ts';
 import { collect } from '../src/collect.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
 import { callOverHttp } from '../src/raw-http.ts';
@@ -48,22 +50,29 @@ const cases: Record<string, readonly Case[]> = {
 };
 
 /** The service's router by its declarations alone: nothing here is called. */
-const router = createAppRouter({
+const router: AnyTRPCRouter = createAppRouter({
   session: createSessionRouter({} as Parameters<typeof createSessionRouter>[0]),
   message: createMessageRouter({} as Parameters<typeof createMessageRouter>[0]),
   model: createModelRouter({} as Parameters<typeof createModelRouter>[0]),
   system: createSystemRouter({} as Parameters<typeof createSystemRouter>[0]),
 });
-const procedures = Object.entries(router._def.procedures);
+const procedures = Object.entries(router._def.procedures as Record<string, AnyTRPCProcedure>);
 const typeOf = (path: string) => procedures.find(([name]) => name === path)?.[1]._def.type;
 
 /** Names of something that belongs to a user; a model belongs to nobody, and an event id is judged by its session. */
-const isOwnedId = (field: string) => /Id$/u.test(field) && !['modelId', 'lastEventId'].includes(field);
+const isOwnedId = (field: string) => field.endsWith('Id') && !['modelId', 'lastEventId'].includes(field);
+
+/** What of a zod schema tells the fields. */
+interface InputSchema {
+  readonly shape?: Readonly<Record<string, unknown>>;
+  /** Of a wrapper, as `optional`. */
+  readonly def?: { readonly innerType?: InputSchema };
+}
 
 /** Field names of a procedure's input. */
 function inputFields(inputs: readonly unknown[]): string[] {
   return inputs.flatMap((input) => {
-    let schema = input as { def?: { innerType?: unknown }; shape?: Record<string, unknown> };
+    let schema = input as InputSchema;
     while (schema.shape === undefined && schema.def?.innerType !== undefined) schema = schema.def.innerType;
     if (schema.shape === undefined) throw new Error('an input whose fields cannot be read');
     return Object.keys(schema.shape);
@@ -79,7 +88,9 @@ describe('the cases', () => {
       const named = new Set(ways.flatMap((way) => Object.keys(way(ids)).filter(isOwnedId)));
       return [path, [...named].toSorted()];
     });
-    const expected = taking.filter(([, fields]) => fields.length > 0).map(([path, fields]) => [path, fields.toSorted()]);
+    const expected = taking
+      .filter(([, fields]) => fields.length > 0)
+      .map(([path, fields]) => [path, fields.toSorted()]);
     expect(Object.fromEntries(covered)).toEqual(Object.fromEntries(expected));
   });
 });
@@ -124,7 +135,11 @@ describeEachDatabase("what is another user's", (kind) => {
   };
 
   /** Everything that Bob is told over one door, but for the request id and the time. */
-  async function answerOver(door: 'http' | 'websocket', path: string, input: Record<string, unknown>): Promise<unknown> {
+  async function answerOver(
+    door: 'http' | 'websocket',
+    path: string,
+    input: Record<string, unknown>,
+  ): Promise<unknown> {
     const type = typeOf(path);
     const token = await world.token('bob');
     if (door === 'http' && type !== 'subscription') {
@@ -138,7 +153,8 @@ describeEachDatabase("what is another user's", (kind) => {
   }
 
   const notFound = expect.stringContaining('"code":"NOT_FOUND"');
-  const doorsOf = (path: string) => (typeOf(path) === 'subscription' ? ['websocket'] : ['http', 'websocket']) as ('http' | 'websocket')[];
+  const doorsOf = (path: string): readonly ('http' | 'websocket')[] =>
+    typeOf(path) === 'subscription' ? ['websocket'] : ['http', 'websocket'];
 
   describe.each(Object.keys(cases))('%s', (path) => {
     it('answers as for a session that does not exist', async () => {
@@ -147,7 +163,9 @@ describeEachDatabase("what is another user's", (kind) => {
           const foreign = await answerOver(door, path, build(alices));
           const unknown = await answerOver(door, path, build(unknownIds));
           expect(foreign).toEqual(unknown);
-          expect(unknown).toEqual(door === 'http' ? expect.objectContaining({ status: 404, text: notFound }) : notFound);
+          expect(unknown).toEqual(
+            door === 'http' ? expect.objectContaining({ status: 404, text: notFound }) : notFound,
+          );
         }
       }
     });
@@ -161,7 +179,9 @@ describeEachDatabase("what is another user's", (kind) => {
           const foreign = await answerOver(door, path, build({ ...alices, sessionId }));
           const unknown = await answerOver(door, path, build({ ...unknownIds, sessionId }));
           expect(foreign).toEqual(unknown);
-          expect(unknown).toEqual(door === 'http' ? expect.objectContaining({ status: 404, text: notFound }) : notFound);
+          expect(unknown).toEqual(
+            door === 'http' ? expect.objectContaining({ status: 404, text: notFound }) : notFound,
+          );
         }
       }
     });
@@ -172,7 +192,9 @@ describeEachDatabase("what is another user's", (kind) => {
     for (const path of ['message.follow', 'message.stream']) {
       const own = { sessionId, ...(path === 'message.stream' ? { message: 'x', idempotencyKey: 'x' } : { streamId }) };
       const foreign = await answerOver('websocket', path, { ...own, lastEventId: alices.lastEventId }).catch(String);
-      const unknown = await answerOver('websocket', path, { ...own, lastEventId: unknownIds.lastEventId }).catch(String);
+      const unknown = await answerOver('websocket', path, { ...own, lastEventId: unknownIds.lastEventId }).catch(
+        String,
+      );
       const strip = (value: unknown) => JSON.stringify(value);
       expect(strip(foreign)).toBe(strip(unknown));
     }
@@ -188,7 +210,7 @@ describeEachDatabase("what is another user's", (kind) => {
     expect(before.session).toMatchObject({ title: 'Of Alice', status: 'streaming', messageCount: 4 });
     release();
     await expect
-      .poll(async () => (await alice.session.get.query({ sessionId: alices.sessionId })).messages.at(-1))
+      .poll(async () => (await alice.session.get.query({ sessionId: alices.sessionId })).messages.at(-1), patience)
       .toMatchObject({ status: 'complete', content: 'Hello from the fake.' });
     expect(world.openai.calls).toHaveLength(3);
   });

@@ -46,7 +46,12 @@ describeEachDatabase('a provider that fails', (kind) => {
     const token = await world.token(user);
     const { trpc } = world.trpc(user);
     const { sessionId } = await trpc.session.create.mutate({ modelId });
-    const answer = await callOverHttp(world.url, { type: 'mutation', path: 'message.send', input: { sessionId, message }, token });
+    const answer = await callOverHttp(world.url, {
+      type: 'mutation',
+      path: 'message.send',
+      input: { sessionId, message },
+      token,
+    });
     const messages = (await trpc.message.list.query({ sessionId })).messages;
     const calls = world.openai.calls.filter(({ lastUserMessage }) => lastUserMessage === message);
     const [question, stored] = messages;
@@ -86,7 +91,9 @@ describeEachDatabase('a provider that fails', (kind) => {
     });
 
     it.concurrent('is asked again after the pause that a 429 names', async () => {
-      const sent = await send((call) => (call === 1 ? { status: 429, headers: { 'retry-after': '2' }, errorBody } : {}));
+      const sent = await send((call) =>
+        call === 1 ? { status: 429, headers: { 'retry-after': '2' }, errorBody } : {},
+      );
       expect(sent.status).toBe(200);
       expect(sent.calls).toHaveLength(2);
       expect(sent.retries.map(({ wait }) => wait)).toEqual([2000]);
@@ -153,15 +160,25 @@ describeEachDatabase('a provider that fails', (kind) => {
       expectFailure(sent, code, 'This much');
       expect(sent.calls).toHaveLength(1);
       const { trpc, sessionId, stored } = sent;
-      const replay = collect((subscriber) => trpc.message.follow.subscribe({ sessionId, streamId: stored?.id }, subscriber));
+      const replay = collect((subscriber) =>
+        trpc.message.follow.subscribe({ sessionId, streamId: stored?.id }, subscriber),
+      );
       await replay.done;
-      expect(replay.events.at(-1)?.event).toMatchObject({ type: 'error', error: { code, retryable: true }, message: stored });
+      expect(replay.events.at(-1)?.event).toMatchObject({
+        type: 'error',
+        error: { code, retryable: true },
+        message: stored,
+      });
       expect(textOf(replay.events)).toBe('This much');
     });
 
     it('has failed when its stream has no finish reason, however well it ends otherwise', async () => {
       expectFailure(await send({ chunks: ['All of it'], finishReason: null }), 'MODEL_ERROR', 'All of it');
-      expectFailure(await send({ chunks: ['All of it'], finishReason: null, usage: null, doneMarker: false }), 'MODEL_ERROR', 'All of it');
+      expectFailure(
+        await send({ chunks: ['All of it'], finishReason: null, usage: null, doneMarker: false }),
+        'MODEL_ERROR',
+        'All of it',
+      );
       expectFailure(await send({ chunks: [], finishReason: null }), 'MODEL_ERROR');
     });
 
@@ -179,13 +196,21 @@ describeEachDatabase('a provider that fails', (kind) => {
       const { trpc } = world.trpc('keyless');
       const { models } = await trpc.model.list.query();
       const byId = new Map(models.map((model) => [model.id, model]));
-      expect(byId.get('keyless-model')).toMatchObject({ available: false, unavailableReason: expect.stringContaining('NO_SUCH_KEY') });
+      expect(byId.get('keyless-model')).toMatchObject({
+        available: false,
+        unavailableReason: expect.stringContaining('NO_SUCH_KEY'),
+      });
       expect(byId.get('keyed-model')).toMatchObject({ available: true, unavailableReason: null });
       const { sessionId } = await trpc.session.create.mutate({ modelId: 'keyless-model' });
       const calls = world.openai.calls.length;
       const token = await world.token('keyless');
       const input = { sessionId, message: 'Hello?' };
-      const { status, refusal, headers } = await callOverHttp(world.url, { type: 'mutation', path: 'message.send', input, token });
+      const { status, refusal, headers } = await callOverHttp(world.url, {
+        type: 'mutation',
+        path: 'message.send',
+        input,
+        token,
+      });
       expect(status).toBe(503);
       expect(refusal).toMatchObject({ code: 'MODEL_UNAVAILABLE', retryAfter: expect.any(Number) });
       expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
@@ -219,7 +244,11 @@ describeEachDatabase('a provider that fails', (kind) => {
         expect(stored).toMatchObject({ status: 'complete', modelId: 'other-model', fallbackFrom: 'covered-model' });
       }
       const spared = await sendTo('covered-model', {});
-      expect(spared.stored).toMatchObject({ status: 'complete', modelId: 'other-model', fallbackFrom: 'covered-model' });
+      expect(spared.stored).toMatchObject({
+        status: 'complete',
+        modelId: 'other-model',
+        fallbackFrom: 'covered-model',
+      });
       expect(spared.calls.map(({ body }) => body.model)).toEqual(['fake-2']);
     });
   });
@@ -255,7 +284,10 @@ describeEachDatabase('a provider that fails', (kind) => {
       ['told in numbers that can be', { prompt_tokens: -7, completion_tokens: 3 }],
     ])('is counted here where it is not %s', async (_, usage) => {
       const { stored } = await send({ usage, chunks: ['Hello', ' from', ' here'] });
-      expect(stored).toMatchObject({ status: 'complete', usage: { estimated: true, outputTokens: 3, cachedInputTokens: 0, reasoningTokens: 0 } });
+      expect(stored).toMatchObject({
+        status: 'complete',
+        usage: { estimated: true, outputTokens: 3, cachedInputTokens: 0, reasoningTokens: 0 },
+      });
       const { inputTokens = 0, outputTokens = 0, totalTokens, credits } = stored?.usage ?? {};
       expect(inputTokens).toBeGreaterThan(3);
       expect(totalTokens).toBe(inputTokens + outputTokens);
@@ -268,7 +300,10 @@ describeEachDatabase('a provider that fails', (kind) => {
       ['content_filter', 'content_filter'],
       ['tool_calls', 'stop'],
     ])('comes with the finish reason %s as %s', async (told, finishReason) => {
-      expect((await sendTo('test-model', { finishReason: told })).stored).toMatchObject({ status: 'complete', finishReason });
+      expect((await sendTo('test-model', { finishReason: told })).stored).toMatchObject({
+        status: 'complete',
+        finishReason,
+      });
     });
   });
 

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import type { AppRouter } from '@chat-service/server/app-router';
 import { readCatalogueFile } from '@chat-service/server/features/models/catalogue-file';
 import { errorTable } from '@chat-service/shared/errors';
-import type { GenerationEvent } from '@chat-service/shared/events';
+import type { SessionEvent } from '@chat-service/shared/events';
 import type { inferRouterInputs } from '@trpc/server';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { codeBlocks, fileLinks, firstCells, inlineCode, type CodeBlock } from '../src/markdown.ts';
@@ -209,7 +209,7 @@ describe('the documents', () => {
     type Inputs = inferRouterInputs<AppRouter>;
     // A procedure, or an event, that is added or removed is an error of types here.
     const procedures: { readonly [Router in keyof Inputs]: Readonly<Record<keyof Inputs[Router], true>> } = {
-      session: { create: true, get: true, list: true, update: true, delete: true },
+      session: { create: true, get: true, list: true, update: true, follow: true, delete: true },
       message: {
         send: true,
         start: true,
@@ -223,12 +223,18 @@ describe('the documents', () => {
       model: { list: true, recommend: true },
       system: { health: true, version: true },
     };
-    const events: Readonly<Record<GenerationEvent['type'], true>> = {
+    const events: Readonly<Record<SessionEvent['type'], true>> = {
       start: true,
       chunk: true,
       done: true,
       error: true,
       resync: true,
+      'history-start': true,
+      'history-end': true,
+      message: true,
+      'message-deleted': true,
+      'session-updated': true,
+      'session-deleted': true,
     };
     const paths = Object.entries(procedures).flatMap(([router, names]) =>
       Object.keys(names).map((name) => `${router}.${name}`),

@@ -73,7 +73,9 @@ describeEachDatabase('event ids', (kind) => {
     await watched.until(2);
     await expireKeys();
     client.cut();
-    await (await client.connection(1)).subscribed;
+    await (
+      await client.connection(1)
+    ).subscribed;
     call.releaseAll();
     await watched.done;
     expect(watched.events.map(({ event }) => event.type)).toEqual(['start', 'chunk', 'chunk', 'chunk', 'done']);
@@ -96,21 +98,26 @@ describeEachDatabase('event ids', (kind) => {
       ['one beyond the end of the answer', (id) => `${id.slice(0, 8)}0000ffff${id.slice(16)}`],
     ];
 
-    it.each(forms)('%s: known key, the whole text at once; unknown key, 404; nothing is started', async (_name, form) => {
-      const foreign = (await answered()).events[1]?.id ?? '';
-      const { events, stream, trpc, sessionId, calls } = await answered();
-      const id = form(events[1]?.id ?? '', foreign);
-      const known = stream(id);
-      await known.done;
-      expectResynced(known, events);
-      await expect(stream(id, { idempotencyKey: `never-used-${count}` }).done).rejects.toSatisfy(isNotFound);
-      expect(world.openai.calls).toHaveLength(calls);
-      expect((await trpc.session.get.query({ sessionId })).session.messageCount).toBe(2);
+    it.each(forms)(
+      '%s: known key, the whole text at once; unknown key, 404; nothing is started',
+      async (_name, form) => {
+        const foreign = (await answered()).events[1]?.id ?? '';
+        const { events, stream, trpc, sessionId, calls } = await answered();
+        const id = form(events[1]?.id ?? '', foreign);
+        const known = stream(id);
+        await known.done;
+        expectResynced(known, events);
+        await expect(stream(id, { idempotencyKey: `never-used-${count}` }).done).rejects.toSatisfy(isNotFound);
+        expect(world.openai.calls).toHaveLength(calls);
+        expect((await trpc.session.get.query({ sessionId })).session.messageCount).toBe(2);
 
-      const followed = collect((subscriber) => trpc.message.follow.subscribe({ sessionId, lastEventId: id }, subscriber));
-      await followed.done;
-      expectResynced(followed, events);
-    });
+        const followed = collect((subscriber) =>
+          trpc.message.follow.subscribe({ sessionId, lastEventId: id }, subscriber),
+        );
+        await followed.done;
+        expectResynced(followed, events);
+      },
+    );
 
     it('a place that a running answer has not reached: told at its end at the latest', async () => {
       const { trpc, stream, sessionId, index } = await prepare({ hold: 'every' });

@@ -51,7 +51,10 @@ describeEachDatabase('resuming a stream', (kind) => {
   }
 
   /** Nothing missing, nothing twice, in order, and the end as it is stored. */
-  async function expectWhole({ trpc, sessionId, index }: Awaited<ReturnType<typeof prepare>>, events: readonly Received[]) {
+  async function expectWhole(
+    { trpc, sessionId, index }: Awaited<ReturnType<typeof prepare>>,
+    events: readonly Received[],
+  ) {
     expectIncreasing(events);
     expect(events.map(({ event }) => (event.type === 'chunk' ? event.text : event.type))).toEqual([
       'start',
@@ -101,19 +104,27 @@ describeEachDatabase('resuming a stream', (kind) => {
       await expectWhole(prepared, watched.events);
       expect(watcher.connections.length).toBeGreaterThanOrEqual(2);
     });
+  });
 
-    it.runIf(watcherKind.survivesLostFirst)('a connection that is lost before anything was asked on it', async () => {
+  it.each(watcherKinds.filter(({ survivesLostFirst }) => survivesLostFirst))(
+    '$name: a connection that is lost before anything was asked on it',
+    async (watcherKind) => {
       const prepared = await prepare();
       await using watcher = watcherKind.open(world, prepared.user);
       const watched = await watcher.send(prepared.request);
-      await (await watcher.connection(0)).opened;
+      await (
+        await watcher.connection(0)
+      ).opened;
       watcher.cut();
       (await world.openai.call(prepared.index)).releaseAll();
       await watched.done;
       await expectWhole(prepared, watched.events);
-    });
+    },
+  );
 
-    it.runIf(watcherKind.canDeafen)('events that are lost on the way', async () => {
+  it.each(watcherKinds.filter(({ canDeafen }) => canDeafen))(
+    '$name: events that are lost on the way',
+    async (watcherKind) => {
       const prepared = await prepare();
       await using watcher = watcherKind.open(world, prepared.user);
       const watched = await watcher.send(prepared.request);
@@ -129,8 +140,8 @@ describeEachDatabase('resuming a stream', (kind) => {
       await watched.done;
       await expectWhole(prepared, watched.events);
       expect(watcher.connections.length).toBeGreaterThan(chunks.length);
-    });
-  });
+    },
+  );
 });
 
 function expectIncreasing(events: readonly Received[]) {
@@ -142,9 +153,15 @@ function expectIncreasing(events: readonly Received[]) {
 async function loseThreeTimes(watcher: Watcher, settled: 'subscribed' | 'requested'): Promise<void> {
   const known = watcher.connections.length;
   watcher.cut();
-  await (await watcher.connection(known))[settled];
+  await (
+    await watcher.connection(known)
+  )[settled];
   watcher.cut();
-  await (await watcher.connection(known + 1)).opened;
+  await (
+    await watcher.connection(known + 1)
+  ).opened;
   watcher.cut();
-  await (await watcher.connection(known + 2))[settled];
+  await (
+    await watcher.connection(known + 2)
+  )[settled];
 }

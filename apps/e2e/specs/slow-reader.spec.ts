@@ -9,7 +9,7 @@ import { startWorld, type World } from '../src/world.ts';
 
 const mebibyte = 1024 * 1024;
 /** More than the kernel keeps between the two ends of a connection. */
-const chunks = Array.from({ length: 144 }, (_, index) => String.fromCodePoint(0x30 + (index % 64)).repeat(64 * 1024));
+const chunks = Array.from({ length: 72 }, (_, index) => String.fromCodePoint(0x30 + index).repeat(128 * 1024));
 const answer = chunks.join('');
 
 describeEachDatabase('a reader that stops reading', (kind) => {

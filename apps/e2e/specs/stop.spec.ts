@@ -215,6 +215,8 @@ describeEachDatabase('stopping an answer', (kind) => {
     const lastEventId = reader.events[1]?.id ?? '';
     const resumed = collect((subscriber) => trpc.message.follow.subscribe({ sessionId, lastEventId }, subscriber));
     await expect(resumed.done).rejects.toMatchObject(gone);
-    expect(world.openai.calls.filter(({ lastUserMessage }) => lastUserMessage.includes('deleted while'))).toHaveLength(1);
+    expect(world.openai.calls.filter(({ lastUserMessage }) => lastUserMessage.includes('deleted while'))).toHaveLength(
+      1,
+    );
   });
 });

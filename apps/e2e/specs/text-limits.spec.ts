@@ -36,11 +36,13 @@ describeEachDatabase('text at its limits', (kind) => {
   let world: World;
   let token: string;
   let socket: RawSocket;
+  let database: Awaited<ReturnType<World['openDatabase']>>;
   beforeAll(async () => {
     // Some characters take several tokens each.
     world = await startWorld({ kind, models: [{ id: 'vast-model', contextWindow: 1_000_000 }] });
     token = await world.token('writer');
     socket = await openRawSocket(world.url, { token });
+    database = await world.openDatabase();
     // The model says what it was told, cut without regard to characters.
     world.openai.script('default', ({ lastUserMessage }) => {
       const middle = Math.ceil(lastUserMessage.length / 2);
@@ -54,7 +56,12 @@ describeEachDatabase('text at its limits', (kind) => {
   });
 
   /** Calls over a door; resolves with the result or the refusal's data. */
-  async function callOver(door: (typeof doors)[number], type: 'query' | 'mutation', path: string, input: object): Promise<Outcome> {
+  async function callOver(
+    door: (typeof doors)[number],
+    type: 'query' | 'mutation',
+    path: string,
+    input: object,
+  ): Promise<Outcome> {
     if (door === 'http') {
       const { result, refusal } = await callOverHttp(world.url, { type, path, input, token });
       return { result, refusal };
@@ -94,7 +101,6 @@ describeEachDatabase('text at its limits', (kind) => {
   }
 
   async function storedContent(id: string): Promise<string | undefined> {
-    await using database = await world.openDatabase();
     const rows = await database.query.select().from(database.tables.messages);
     return rows.find((row) => row.id === id)?.content;
   }
@@ -110,11 +116,23 @@ describeEachDatabase('text at its limits', (kind) => {
       expect((await storedContent(message.id)) === text).toBe(true);
       const finalized = { sessionId, streamId: message.id, completeResponse: text };
       expect((await answerOver(door, 'mutation', 'message.finalize', finalized)).matches).toBe(true);
+      // So that looking behind the service stays quick.
+      await callOverHttp(world.url, { type: 'mutation', path: 'session.delete', input: { sessionId }, token });
     });
 
     it('carries texts in every other field', async () => {
       const long = (text: string, length: number) => Array.from(text.repeat(length)).slice(0, length).join('');
-      for (const text of ['漢字', '😀', 'e\u0301', '\r\n', ' ', '\u202e\u200f', '"\\', '\u0001', "'; drop table sessions; --"]) {
+      for (const text of [
+        '漢字',
+        '😀',
+        'e\u0301',
+        '\r\n',
+        ' ',
+        '\u202e\u200f',
+        '"\\',
+        '\u0001',
+        "'; drop table sessions; --",
+      ]) {
         const fields = {
           title: long(text, 200),
           systemPrompt: long(text, 16_000),
@@ -214,7 +232,12 @@ describeEachDatabase('text at its limits', (kind) => {
     const [before, after] = ['{"json":{"title":"', '"}}'].map((part) => Buffer.from(part));
     for (const bytes of [[0xff], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xf0, 0x9f, 0x98]]) {
       const body = new Uint8Array([...(before ?? []), ...bytes, ...(after ?? [])]);
-      const { status, refusal } = await callOverHttp(world.url, { type: 'mutation', path: 'session.create', body, token });
+      const { status, refusal } = await callOverHttp(world.url, {
+        type: 'mutation',
+        path: 'session.create',
+        body,
+        token,
+      });
       expect(status).toBe(400);
       expect(refusal).toMatchObject({ code: 'BAD_REQUEST' });
     }
@@ -223,7 +246,18 @@ describeEachDatabase('text at its limits', (kind) => {
   it('puts U+FFFD for what a model sends and nobody can store, also torn over chunks', async () => {
     const { sessionId } = await answerOver('http', 'mutation', 'session.create', {});
     world.openai.script('Speak in tongues', {
-      chunks: ['a\u0000b', '\ud83d', '\ude00', 'c\ud83d', 'd', '\ude00e', '\u0000', '\ud83d', '\ud83d\ude00', 'f\ud83d'],
+      chunks: [
+        'a\u0000b',
+        '\ud83d',
+        '\ude00',
+        'c\ud83d',
+        'd',
+        '\ude00e',
+        '\u0000',
+        '\ud83d',
+        '\ud83d\ude00',
+        'f\ud83d',
+      ],
     });
     const expected = 'a\ufffdb😀c\ufffdd\ufffde\ufffd\ufffd😀f\ufffd';
     const stream = world.client('writer').messages.stream({ sessionId, message: 'Speak in tongues' });

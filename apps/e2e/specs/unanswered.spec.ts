@@ -1,4 +1,7 @@
+import type { SendMessageInput } from '@chat-service/shared/message-api';
+import type { CreateSessionInput } from '@chat-service/shared/session-api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { patience } from '../src/call-for.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
 import { refusalOf } from '../src/refusal.ts';
 import { startWorld, type World } from '../src/world.ts';
@@ -23,7 +26,7 @@ describeEachDatabase('what the model is asked', (kind) => {
   afterAll(() => world[Symbol.asyncDispose]());
 
   let users = 0;
-  async function newSession(input: Parameters<ReturnType<World['trpc']>['trpc']['session']['create']['mutate']>[0] = {}) {
+  async function newSession(input: CreateSessionInput = {}) {
     users += 1;
     const { trpc } = world.trpc(`user-${users}`);
     const { sessionId } = await trpc.session.create.mutate(input);
@@ -32,15 +35,14 @@ describeEachDatabase('what the model is asked', (kind) => {
       trpc,
       sessionId,
       read,
-      send: (input: { message?: string; modelId?: string; idempotencyKey?: string; parameters?: { temperature?: number; topP?: number; maxTokens?: number } } = {}) =>
-        trpc.message.send.mutate({ sessionId, ...input }),
+      send: (request: Partial<SendMessageInput> = {}) => trpc.message.send.mutate({ sessionId, ...request }),
       /** Starts a held answer, stops it there, and resolves with the stopped message. */
       async sendAndStop(message: string, chunk: number) {
         const { length } = world.openai.calls;
         const { streamId } = await trpc.message.start.mutate({ sessionId, message });
         const call = await world.openai.call(length);
         await call.reached(chunk);
-        if (chunk > 0) await expect.poll(async () => (await read()).at(-1)?.content).toBe('half');
+        if (chunk > 0) await expect.poll(async () => (await read()).at(-1)?.content, patience).toBe('half');
         const stopped = await trpc.message.stop.mutate({ sessionId, streamId });
         expect(stopped.message.status).toBe('stopped');
         return stopped.message;
@@ -116,14 +118,19 @@ describeEachDatabase('what the model is asked', (kind) => {
       const { send, sendAndStop, read } = await newSession();
       expect(await sendAndStop('Question [mute]', 0)).toMatchObject({ content: '' });
       world.openai.script('Question [mute]', { times: 1 });
-      expect(await send()).toMatchObject({ userMessage: { content: 'Question [mute]' }, message: { status: 'complete' } });
+      expect(await send()).toMatchObject({
+        userMessage: { content: 'Question [mute]' },
+        message: { status: 'complete' },
+      });
       expect(asked()).toEqual(['user: Question [mute]']);
       expect(await read()).toHaveLength(3);
     });
 
     it('is answered by an empty answer that is complete, which the model is not shown', async () => {
       const { send } = await newSession();
-      expect(await send({ message: 'Question [empty]' })).toMatchObject({ message: { status: 'complete', content: '' } });
+      expect(await send({ message: 'Question [empty]' })).toMatchObject({
+        message: { status: 'complete', content: '' },
+      });
       expect(await refusalOf(send())).toMatchObject({ code: 'BAD_REQUEST' });
       await send({ message: 'Well?' });
       expect(asked()).toEqual(['user: Question [empty]\n\nWell?']);
@@ -173,10 +180,24 @@ describeEachDatabase('what the model is asked', (kind) => {
     it("are the session's, overridden key by key for one message", async () => {
       const { trpc, sessionId, send } = await newSession({ parameters: { temperature: 1.5, topP: 0.25 } });
       await send({ message: 'As usual' });
-      expect(world.openai.calls.at(-1)?.body).toMatchObject({ model: 'fake-1', temperature: 1.5, top_p: 0.25, max_tokens: 4096 });
-      const { message } = await send({ message: 'Differently', modelId: 'other-model', parameters: { temperature: 0, maxTokens: 5 } });
+      expect(world.openai.calls.at(-1)?.body).toMatchObject({
+        model: 'fake-1',
+        temperature: 1.5,
+        top_p: 0.25,
+        max_tokens: 4096,
+      });
+      const { message } = await send({
+        message: 'Differently',
+        modelId: 'other-model',
+        parameters: { temperature: 0, maxTokens: 5 },
+      });
       expect(message).toMatchObject({ modelId: 'other-model', fallbackFrom: null });
-      expect(world.openai.calls.at(-1)?.body).toMatchObject({ model: 'fake-2', temperature: 0, top_p: 0.25, max_tokens: 5 });
+      expect(world.openai.calls.at(-1)?.body).toMatchObject({
+        model: 'fake-2',
+        temperature: 0,
+        top_p: 0.25,
+        max_tokens: 5,
+      });
       await send({ message: 'As usual again' });
       expect(world.openai.calls.at(-1)?.body).toMatchObject({ model: 'fake-1', temperature: 1.5, top_p: 0.25 });
       expect((await trpc.session.get.query({ sessionId })).session).toMatchObject({
@@ -199,7 +220,7 @@ describeEachDatabase('what the model is asked', (kind) => {
         [{ parameters: { penalty: 1 } }, 'parameters.penalty'],
       ] as const;
       for (const [input, path] of wrong) {
-        expect(await refusalOf(send({ message: 'Hello', ...input }))).toMatchObject({
+        expect(await refusalOf(send({ message: 'Hello', ...(input as Partial<SendMessageInput>) }))).toMatchObject({
           code: 'BAD_REQUEST',
           errors: [{ path }],
         });
@@ -214,7 +235,7 @@ describeEachDatabase('what the model is asked', (kind) => {
       const call = await world.openai.call(length);
       await trpc.session.update.mutate({ sessionId, modelId: 'other-model', systemPrompt: 'New.' });
       call.releaseAll();
-      await expect.poll(async () => (await read()).at(-1)?.status).toBe('complete');
+      await expect.poll(async () => (await read()).at(-1)?.status, patience).toBe('complete');
       expect((await read()).at(-1)).toMatchObject({ id: streamId, modelId: 'test-model', content: 'half whole' });
       await trpc.message.send.mutate({ sessionId, message: 'Next' });
       expect(world.openai.calls.at(-1)?.body.model).toBe('fake-2');
@@ -248,7 +269,11 @@ describeEachDatabase('what the model is asked', (kind) => {
       expect(refusal).toMatchObject({ code: 'BAD_REQUEST', errors: [{ path: 'message' }] });
       expect(await read()).toEqual([]);
       expect((await trpc.session.get.query({ sessionId })).session).toMatchObject({ status: 'idle', title: null });
-      const { message } = await send({ message: 'apple '.repeat(130), idempotencyKey: 'long wide', modelId: 'test-model' });
+      const { message } = await send({
+        message: 'apple '.repeat(130),
+        idempotencyKey: 'long wide',
+        modelId: 'test-model',
+      });
       expect(message.status).toBe('complete');
     });
   });
@@ -281,7 +306,10 @@ describeEachDatabase('what the model is asked', (kind) => {
 
     it('is not asked where the model answers by itself', async () => {
       const { send } = await newSession({ modelId: 'backed-model' });
-      expect((await send({ message: 'Anyone?' })).message).toMatchObject({ modelId: 'backed-model', fallbackFrom: null });
+      expect((await send({ message: 'Anyone?' })).message).toMatchObject({
+        modelId: 'backed-model',
+        fallbackFrom: null,
+      });
     });
   });
 });

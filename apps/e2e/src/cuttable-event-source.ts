@@ -15,7 +15,10 @@ interface EventSourceOptions {
 
 /** As far as `httpSubscriptionLink` uses one. */
 interface EventSourceConstructor {
-  new (url: string, options?: EventSourceOptions): {
+  new (
+    url: string,
+    options?: EventSourceOptions,
+  ): {
     readonly CLOSED: number;
     readonly CONNECTING: number;
     readonly OPEN: number;

@@ -45,7 +45,7 @@ export async function openRawEventStream(options: RawEventStreamOptions): Promis
     onEvent({ event, data, id }) {
       if (event === 'return') returned = true;
       if (event === undefined && id !== undefined) {
-        events.push({ id, event: superjson.deserialize<GenerationEvent>(JSON.parse(data)) });
+        events.push({ id, event: superjson.parse<GenerationEvent>(data) });
       }
     },
   });

@@ -33,8 +33,8 @@ export function createRecordedSockets(options: ClientOptions = {}): RecordedSock
       // A cut while it connects is an error event, which the client follows by its close.
       this.on('error', () => undefined);
       this.once('open', open.resolve);
-      this.on('message', (data) => {
-        if (String(data).includes('"type":"started"')) subscribed.resolve();
+      this.on('message', (data: Buffer) => {
+        if (data.includes('"type":"started"')) subscribed.resolve();
       });
       sockets.push(this);
       list.add({
@@ -55,12 +55,21 @@ export function createRecordedSockets(options: ClientOptions = {}): RecordedSock
 
   return {
     ...list,
-    // The part of the interface that clients use is the same.
-    WebSocket: RecordedWebSocket as unknown as typeof globalThis.WebSocket,
+    WebSocket: asGlobal(RecordedWebSocket),
     sockets,
     cut: () => sockets.at(-1)?.terminate(),
     terminate: () => {
       for (const socket of sockets) socket.terminate();
     },
   };
+}
+
+/** The part of the interface that clients use is the same. */
+function asGlobal(implementation: unknown): typeof globalThis.WebSocket {
+  if (!isWebSocketClass(implementation)) throw new Error('this is no WebSocket');
+  return implementation;
+}
+
+function isWebSocketClass(value: unknown): value is typeof globalThis.WebSocket {
+  return typeof value === 'function' && 'CONNECTING' in value && 'CLOSED' in value;
 }

@@ -37,29 +37,34 @@ export async function spawnServer(
 ): Promise<ServerProcess> {
   const child = spawn(
     process.execPath,
-    ['--conditions=@chat-service/source', '--disable-warning=ExperimentalWarning', entry, JSON.stringify(signalsOf(moments))],
+    [
+      '--conditions=@chat-service/source',
+      '--disable-warning=ExperimentalWarning',
+      entry,
+      JSON.stringify(signalsOf(moments)),
+    ],
     { env: { PATH: process.env['PATH'], ...env, ...further }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] },
   );
+  const { pid, stdout, stderr } = child;
+  if (pid === undefined || stdout === null || stderr === null) throw new Error('the server has no process');
   const logs: string[] = [];
-  createInterface({ input: child.stderr }).on('line', (line) => logs.push(line));
+  createInterface({ input: stderr }).on('line', (line) => logs.push(line));
   const exited = new Promise<number | NodeJS.Signals>((resolve) => {
     child.once('close', (code, signal) => resolve(signal ?? code ?? -1));
   });
   const url = await new Promise<string>((resolve, reject) => {
-    createInterface({ input: child.stdout }).once('line', resolve);
+    createInterface({ input: stdout }).once('line', resolve);
     void exited.then((code) => reject(new Error(`the server ended (${code}) before it listened:\n${logs.join('\n')}`)));
   });
-  const { pid } = child;
-  if (pid === undefined) throw new Error('the server has no process');
   return {
     url,
     pid,
     exited,
     logs,
     kill: (signal) => void child.kill(signal),
-    async arm(further) {
+    async arm(next) {
       const armed = once(child, 'message');
-      child.send(signalsOf(further));
+      child.send(signalsOf(next));
       await armed;
     },
     async [Symbol.asyncDispose]() {

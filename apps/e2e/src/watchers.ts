@@ -1,5 +1,5 @@
 import { createChatClient } from '@chat-service/client-sdk';
-import { collect, type Collected, type Received } from './collect.ts';
+import { collect, type Collected } from './collect.ts';
 import type { ConnectionList, RecordedConnection } from './connection-list.ts';
 import { createRecordedSockets } from './recorded-sockets.ts';
 import { openSseClient } from './sse-client.ts';
@@ -103,7 +103,7 @@ const sdk: WatcherKind = {
       async send(input) {
         const stream = client.messages.stream(input);
         return collect(({ onData, onError, onComplete }) => {
-          stream.on('event', ({ id, ...event }) => onData({ id, data: event as Received['event'] }));
+          stream.on('event', ({ id, ...event }) => onData({ id, data: event }));
           stream.finalMessage().then(onComplete, onError);
           return { unsubscribe: () => stream.disconnect() };
         });

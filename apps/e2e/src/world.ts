@@ -101,8 +101,8 @@ function catalogueOf(openai: FakeOpenAi, further: WorldOptions['models'] = []): 
   });
 }
 
-export async function startWorld(options: WorldOptions): Promise<World> {
-  const { kind, env = {}, models, probe, clock, serve = true } = options;
+export async function startWorld(worldOptions: WorldOptions): Promise<World> {
+  const { kind, env = {}, models, probe, clock, serve = true } = worldOptions;
   await using starting = new AsyncDisposableStack();
   const auth = starting.use(await startFakeAuth());
   const openai = starting.use(await startFakeOpenAi());

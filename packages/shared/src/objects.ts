@@ -19,9 +19,10 @@ export type Parameters = z.infer<typeof parametersSchema>;
 const metadataMaxPairs = 16;
 /** superjson carries no member of these names. */
 const reservedNames: ReadonlySet<string> = new Set(['constructor', 'prototype']);
-const metadataKey = boundedText(1, 64).refine((key) => !reservedNames.has(key), {
-  message: 'must not be a name that JavaScript reserves',
-});
+const metadataKeyLength = { minLength: 1, maxLength: 64 };
+const metadataKey = boundedText(metadataKeyLength.minLength, metadataKeyLength.maxLength)
+  .refine((key) => !reservedNames.has(key), { message: 'must not be a name that JavaScript reserves' })
+  .meta(metadataKeyLength);
 /**
  * Up to 16 pairs of the client's own; keys of at most 64, values of at most 512 characters. `constructor` and `prototype`
  * are no keys.

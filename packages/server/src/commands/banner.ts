@@ -14,6 +14,7 @@ export interface BannerContent {
 export function banner({ version, url, token, npmScripts }: BannerContent): string {
   const lines = ['', `Chat Service ${version} is listening on ${url}`, ''];
   if (token !== null) lines.push('Development token of the user "dev", valid for 12 hours:', `  ${token}`, '');
+  lines.push('Every path, to read and to try out:', `  ${url}/api/docs`, '');
   lines.push('Is it well?', `  curl ${url}/api/health`, '');
   if (token !== null && npmScripts) {
     lines.push('Chat in another terminal, in this directory:', `  npm run chat -- --url ${url} --token ${token}`, '');

@@ -16,6 +16,7 @@ import { createInFlight } from './in-flight.ts';
 import { corsHeaders, createOriginPolicy, preflightHeaders } from './origin-policy.ts';
 import { endWithProblem, problemResponse } from './problem.ts';
 import { beginHttpRequest, logCause, recordOf } from './request-log.ts';
+import { createDocumentsHttp, documentPaths } from './rest/documents-http.ts';
 import { createRestAdapter } from './rest/rest-adapter.ts';
 import { createTrpcHttp, trpcEndpoint } from './trpc-http.ts';
 import { createTrpcWs } from './trpc-ws.ts';
@@ -125,7 +126,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     }),
   );
   app.route('/api/health', createHealthHttp({ ...options, isDraining: () => draining }));
-  app.all('/api/health/:probe{live|ready}?', ({ env: { incoming } }) => {
+  app.route('/api', createDocumentsHttp({ ...options, routes: rest.table.routes }));
+  const fixedPaths = ['/health/:probe{live|ready}?', ...documentPaths].map((path) => `/api${path}`);
+  app.on('ALL', fixedPaths, ({ req, env: { incoming }, notFound }) => {
+    if (req.method === 'GET' || req.method === 'HEAD') return notFound();
     const record = recordOf(incoming);
     record.code = 'METHOD_NOT_SUPPORTED';
     return problemResponse(new ServiceError('METHOD_NOT_SUPPORTED'), record.requestId, { Allow: 'GET, HEAD' });

@@ -1,5 +1,6 @@
 import superjson from 'superjson';
 import { ServiceError } from '../platform/service-error.ts';
+import { hasProtoKey } from './forbidden-keys.ts';
 
 /**
  * What clients send is JSON with `undefined` in it and nothing more. superjson would also build BigInts, regular
@@ -11,6 +12,7 @@ export function deserializeInput(payload: unknown): unknown {
   if (payload === undefined || payload === null) return undefined;
   if (!isRecord(payload)) throw unreadable();
   const { json, meta } = payload;
+  if (hasProtoKey(json)) throw unreadable();
   if (meta === undefined || meta === null) return json;
   if (!isRecord(meta)) throw unreadable();
   const { values, v } = meta;

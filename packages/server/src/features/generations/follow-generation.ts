@@ -6,7 +6,7 @@ import { isOfGeneration, type GenerationLog, type LogEntry } from './generation-
 import type { GenerationSnapshot, ReadSnapshot } from './generation-snapshot.ts';
 import { isSamePosition, type Position } from './position.ts';
 import { listen } from './reader-bells.ts';
-import { advance, fromSnapshot, type Cursor, type PositionedEvent } from './reader-cursor.ts';
+import { advance, fromSnapshot, isBehind, type Cursor, type PositionedEvent } from './reader-cursor.ts';
 import type { RowWatch } from './row-watch.ts';
 
 /** Where a reader stands: before the `start`, after an event it has seen, or where nothing it has seen can be served. */
@@ -80,6 +80,14 @@ export function createFollowGeneration({ log, watch, readSnapshot, clock }: Foll
         const snapshot = await readRow(generationId, firstLook);
         if (snapshot === null || signal.aborted) return;
         if (snapshot.row.refusal !== null) throw refusalError(snapshot.row.refusal);
+        // While the row was read the log may have come to hold what follows: from there nothing is told in one piece or anew.
+        if (cursor.synced && isBehind(cursor, snapshot)) {
+          const [next] = await log.read(sessionId, cursor.last);
+          if (next !== undefined && continues(cursor, next, generationId, claimFence)) {
+            bells.lookAtRowAgain();
+            continue;
+          }
+        }
         const before = cursor.last;
         for (const event of fromSnapshot(snapshot, cursor)) {
           yield event;

@@ -171,6 +171,12 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
           withHistory = true;
           continue;
         }
+        // The log may have come to hold what follows while the row was read.
+        const [next] = found.kind === 'generation' ? await log.read(sessionId, cursor.last) : [];
+        if (next !== undefined && continues(cursor, next.position, next.previous, next.event)) {
+          bells.lookAtRowAgain();
+          continue;
+        }
         if (found.kind === 'generation') yield* fromRow(sessionId, cursor, found.snapshot);
         if (!isSamePosition(before, cursor.last)) continue;
         if (gap) {

@@ -3,6 +3,7 @@ import type { GenerationRefusal, GenerationRequest, GenerationPrices, StopReques
 import { isLiveGeneration } from '../../db/conditions.ts';
 import type { Database, Queryable, Tables } from '../../db/database.ts';
 import type { Position } from './position.ts';
+import type { RowState } from './row-watch.ts';
 
 export type GenerationRow = Tables['generations']['$inferSelect'];
 export type SessionRow = Tables['sessions']['$inferSelect'];
@@ -244,9 +245,9 @@ export function createGenerationsStore({ tables, dialect }: Pick<Database, 'tabl
     },
 
     /** As `readStates` of the segments, for whole sessions. */
-    async readSessionStates(tx: Queryable, ids: readonly string[]): Promise<Map<string, string>> {
+    async readSessionStates(tx: Queryable, ids: readonly string[]): Promise<Map<string, RowState>> {
       const { generationSegments } = tables;
-      const newest = sql<number | null>`(select max(${generationSegments.sequence}) from ${generationSegments}
+      const newest = sql<number | null>`(select max(${generationSegments.number}) from ${generationSegments}
         where ${generationSegments.generationId} = ${sessions.activeGenerationId})`;
       const rows = await tx
         .select({
@@ -259,7 +260,12 @@ export function createGenerationsStore({ tables, dialect }: Pick<Database, 'tabl
         })
         .from(sessions)
         .where(and(inArray(sessions.id, [...ids]), isNull(sessions.deletedAt)));
-      return new Map(rows.map(({ id, ...state }) => [id, JSON.stringify(state)]));
+      return new Map(
+        rows.map(({ id, newest: number, ...row }) => [
+          id,
+          { row: JSON.stringify(row), text: String(number ?? 'none') },
+        ]),
+      );
     },
 
     /** The first request to stop is the one that counts. */

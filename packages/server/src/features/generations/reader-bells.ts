@@ -13,6 +13,8 @@ export interface ReaderBells extends Disposable {
   readonly severed: boolean;
   /** To be called before the row is read. */
   lookAtRow(): void;
+  /** Counts the row as changed: what the log has now comes before what the row says. */
+  lookAtRowAgain(): void;
   /** Waits for the row alone, and not for long: what closes a gap in the log is a checkpoint. */
   waitForRow(clock: Clock, signal: AbortSignal): Promise<void>;
 }
@@ -54,6 +56,9 @@ export function listen({ log, sessionId, watch, watched }: BellOptions): ReaderB
     lookAtRow() {
       rowChanged = false;
       row.clear();
+    },
+    lookAtRowAgain() {
+      rowChanged = true;
     },
     async waitForRow(clock, signal) {
       const cancel = clock.after(gapMilliseconds, row.ring);

@@ -28,6 +28,11 @@ export function advance(cursor: Cursor, { position, event }: LogEntry): void {
   if (event.type === 'resync') cursor.length = event.message.content.length;
 }
 
+/** Whether the row knows of something that this reader has not been given. */
+export function isBehind({ started, last }: Cursor, { textPosition, endPosition }: GenerationSnapshot): boolean {
+  return !started || comparePositions(last, endPosition ?? textPosition) < 0;
+}
+
 /** What the row can tell this reader: what it has missed in one piece, and the end where there is one. */
 export function* fromSnapshot(snapshot: GenerationSnapshot, cursor: Cursor): Generator<PositionedEvent, void, void> {
   const { row, message, userMessage, title, textPosition, endPosition } = snapshot;

@@ -1,9 +1,16 @@
 import type { Clock } from '../../platform/clock.ts';
 import type { Logger } from '../../platform/logger.ts';
 
+/** What can change about a row, folded into strings: equal means nothing did. */
+export interface RowState {
+  readonly row: string;
+  /** How far the text is; of a row that is changed here, the log tells. */
+  readonly text: string;
+}
+
 export interface WatchDependencies {
-  /** What can change about rows, folded into one string each: equal means nothing did. Rows that are gone are left out. */
-  readonly readStates: (ids: readonly string[]) => Promise<Map<string, string>>;
+  /** Rows that are gone are left out. */
+  readonly readStates: (ids: readonly string[]) => Promise<Map<string, RowState>>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Whether all that happens to the row goes through this process, so that it is told through the log. */
@@ -28,6 +35,8 @@ const othersMilliseconds = 1000;
 /** Looks at those of this process are only for the case that the log has missed something. */
 const ownEvery = 5;
 
+const gone: RowState = { row: 'gone', text: '' };
+
 interface Listener {
   readonly changed: () => void;
   /** What it knows of: null for one that has just come, which is told in any case what came before it. */
@@ -49,7 +58,8 @@ export function createRowWatch(deps: WatchDependencies): RowWatch {
     try {
       const states = await readStates(ids);
       for (const id of ids) {
-        const state = states.get(id) ?? 'gone';
+        const found = states.get(id) ?? gone;
+        const state = isLocal(id) ? found.row : `${found.row} ${found.text}`;
         for (const listener of watched.get(id) ?? []) {
           if (listener.state === state) continue;
           listener.state = state;

@@ -1,6 +1,7 @@
 import { asc, eq, inArray, sql } from 'drizzle-orm';
 import type { Database, Queryable, Tables } from '../../db/database.ts';
 import type { Position } from './position.ts';
+import type { RowState } from './row-watch.ts';
 
 type SegmentRow = Tables['generationSegments']['$inferInsert'];
 
@@ -44,16 +45,20 @@ export function createSegmentsStore({ tables }: Pick<Database, 'tables'>) {
       await tx.delete(generationSegments).where(eq(generationSegments.generationId, generationId));
     },
 
-    /** What can change about generations while they are watched, folded into one string each: equal means nothing did. */
-    async readStates(tx: Queryable, ids: readonly string[]): Promise<Map<string, string>> {
-      const newest = sql<number | null>`(select max(${generationSegments.sequence}) from ${generationSegments}
+    /** What can change about generations while they are watched. */
+    async readStates(tx: Queryable, ids: readonly string[]): Promise<Map<string, RowState>> {
+      // Not the sequence: a segment whose commit was in doubt grows under the same one.
+      const newest = sql<number | null>`(select max(${generationSegments.number}) from ${generationSegments}
         where ${generationSegments.generationId} = ${generations.id})`;
       const rows = await tx
         .select({ id: generations.id, status: generations.status, fence: generations.fence, newest })
         .from(generations)
         .where(inArray(generations.id, [...ids]));
       return new Map(
-        rows.map(({ id, status, fence, newest: sequence }) => [id, `${status}:${fence}:${sequence ?? 'none'}`]),
+        rows.map(({ id, status, fence, newest: number }) => [
+          id,
+          { row: `${status}:${fence}`, text: String(number ?? 'none') },
+        ]),
       );
     },
   };

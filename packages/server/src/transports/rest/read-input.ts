@@ -54,7 +54,7 @@ function readBody(body: unknown): Record<string, unknown> {
 /** Known parameters with the types of their fields; what cannot be read stays text, for the schema to refuse. */
 function readQuery(schema: z.ZodObject, query: URLSearchParams): Record<string, unknown> {
   const input: Record<string, unknown> = {};
-  for (const [name, field] of Object.entries(schema.shape)) {
+  for (const [name, field] of Object.entries<z.core.$ZodType>(schema.shape)) {
     const values = query.getAll(name);
     const [value] = values;
     if (value === undefined) continue;
@@ -80,10 +80,13 @@ function innermost(field: z.core.$ZodType): z.core.$ZodType {
 }
 
 /** Names the header in errors about a field that came in one. */
-export function nameHeaders(error: ServiceError): ServiceError {
+export function nameHeaders(error: ServiceError, headers: Headers): ServiceError {
   if (error.errors === undefined) return error;
   const names: Readonly<Partial<Record<string, string>>> = headerFields;
-  const errors = error.errors.map(({ path, message }) => ({ path: names[path] ?? path, message }));
+  const errors = error.errors.map(({ path, message }) => {
+    const name = names[path];
+    return { path: name !== undefined && headers.has(name) ? name : path, message };
+  });
   return new ServiceError(error.code, {
     ...(error.detail !== undefined && { detail: error.detail }),
     ...error.ids,

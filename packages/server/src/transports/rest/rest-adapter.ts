@@ -131,7 +131,7 @@ export function createRestAdapter(options: RestAdapterOptions): RestAdapter {
   }
 
   function refuse(thrown: unknown, { request, record, incoming }: RestRequest): Response {
-    const error = nameHeaders(toServiceError(thrown));
+    const error = nameHeaders(toServiceError(thrown), request.headers);
     record.code = error.code;
     logCause(logger, error, record.requestId, record.route);
     const headers: Record<string, string> = {};

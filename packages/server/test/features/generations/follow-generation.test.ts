@@ -3,9 +3,9 @@ import type { GenerationEvent } from '@chat-service/shared/events';
 import {
   createFollowGeneration,
   type FollowGeneration,
-  type PositionedEvent,
   type ReaderOrigin,
 } from '../../../src/features/generations/follow-generation.ts';
+import type { PositionedEvent } from '../../../src/features/generations/reader-cursor.ts';
 import type { GenerationLog } from '../../../src/features/generations/generation-log.ts';
 import type { GenerationSnapshot, ReadSnapshot } from '../../../src/features/generations/generation-snapshot.ts';
 import type { GenerationRow } from '../../../src/features/generations/generations-store.ts';
@@ -123,6 +123,36 @@ describe('a reader of a running generation', () => {
     const reader = read();
     await reader.over;
     expect(reader.seen.slice(1, -1).map(([place]) => place)).toEqual(texts.map(([place]) => place));
+  });
+
+  it('is given events one by one that came to the log while it looked at the row', async () => {
+    await append('1-0', ['1-1', start()], ['1-2', chunk('a')]);
+    readSnapshot.mockImplementation(async () => {
+      await append('1-2', ['1-3', chunk('b')], ['1-4', chunk('c')], ['1-5', done('abc')]);
+      return row('1-4', 'abc', { end: '1-5' });
+    });
+    const reader = read(at('1-2'));
+    await reader.over;
+    expect(reader.seen).toEqual([
+      ['1-3', 'chunk', 'b'],
+      ['1-4', 'chunk', 'c'],
+      ['1-5', 'done', 'abc'],
+    ]);
+  });
+
+  it('is told the end by the row where the log came to hold only a part of the rest', async () => {
+    await append('1-0', ['1-1', start()], ['1-2', chunk('a')]);
+    readSnapshot.mockImplementation(async () => {
+      await append('1-2', ['1-3', chunk('b')]);
+      return row('1-4', 'abc', { end: '1-5' });
+    });
+    const reader = read(at('1-2'));
+    await reader.over;
+    expect(reader.seen).toEqual([
+      ['1-3', 'chunk', 'b'],
+      ['1-4', 'resync', 'abc'],
+      ['1-5', 'done', 'abc'],
+    ]);
   });
 
   it('is not given what belongs to another generation of the session', async () => {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import type { GenerationLog } from '../../../src/features/generations/generation-log.ts';
+import type { GenerationLog, WakeReason } from '../../../src/features/generations/generation-log.ts';
 import { createMemoryLog } from '../../../src/features/generations/memory-log.ts';
 import { createManualClock, type ManualClock } from '../../platform/manual-clock.ts';
 import { at, chunk, done, entries, resync, sessionId, start } from './events.ts';
@@ -139,20 +139,22 @@ describe('the buffer of the memory log', () => {
     }
   });
 
-  it('forgets a dropped session at once', async () => {
-    const wake = vi.fn();
+  it('keeps of a deleted session nothing but its end, and refuses late writers', async () => {
+    const wake = vi.fn<(reason: WakeReason) => void>();
     log.subscribe(sessionId, wake);
     await log.append(sessionId, entries('0-0', ['1-1', start()]));
     wake.mockClear();
-    await log.drop(sessionId);
-    expect(await places()).toEqual([]);
+    const event = { type: 'session-deleted', sessionId } as const;
+    await log.replace(sessionId, { position: { fence: 2, number: 1 }, previous: { fence: 2, number: 0 }, event });
+    expect(await places()).toEqual(['2-1']);
     expect(wake.mock.calls).toEqual([['row']]);
+    expect(await log.append(sessionId, entries('1-1', ['1-2', chunk('late')]))).toBe(false);
   });
 });
 
 describe('the readers of the memory log', () => {
   it('are woken by entries, each of them, until they leave', async () => {
-    const [first, second] = [vi.fn(), vi.fn()];
+    const [first, second] = [vi.fn<(reason: WakeReason) => void>(), vi.fn<(reason: WakeReason) => void>()];
     const leave = log.subscribe(sessionId, first);
     log.subscribe(sessionId, second);
     await log.append(sessionId, entries('0-0', ['1-1', start()]));
@@ -164,7 +166,7 @@ describe('the readers of the memory log', () => {
 
   it('are not woken by what is refused, nor by another session', async () => {
     await log.append(sessionId, entries('0-0', ['2-1', start()]));
-    const wake = vi.fn();
+    const wake = vi.fn<(reason: WakeReason) => void>();
     log.subscribe(sessionId, wake);
     await log.append(sessionId, entries('0-0', ['1-1', start()]));
     await log.append(other, entries('0-0', ['1-1', start()]));
@@ -173,7 +175,7 @@ describe('the readers of the memory log', () => {
   });
 
   it('are sent to the row by a nudge, and let go by a severing', () => {
-    const wake = vi.fn();
+    const wake = vi.fn<(reason: WakeReason) => void>();
     log.subscribe(sessionId, wake);
     log.nudge(sessionId);
     log.sever(sessionId);

@@ -9,7 +9,7 @@ import {
 import type { GenerationLog } from '../../../../src/features/generations/generation-log.ts';
 import { createGenerationOwner } from '../../../../src/features/generations/generation-owner.ts';
 import { createReadSnapshot } from '../../../../src/features/generations/generation-snapshot.ts';
-import { createGenerationWatch } from '../../../../src/features/generations/generation-watch.ts';
+import { createRowWatch } from '../../../../src/features/generations/row-watch.ts';
 import { createMemoryLog } from '../../../../src/features/generations/memory-log.ts';
 import type { ProbePoint } from '../../../../src/features/generations/probe.ts';
 import { createRecoverExpired } from '../../../../src/features/generations/recover-expired.ts';
@@ -82,7 +82,11 @@ export function createInstance(name: string, options: InstanceOptions): Instance
   };
   const base = { ...options, ...handle, log, clock, probe, keys, instanceId, loadTokenCounter, leaseMilliseconds };
   const owner = createGenerationOwner(base);
-  const watch = createGenerationWatch({ ...base, owns: owner.owns });
+  const watch = createRowWatch({
+    ...base,
+    readStates: (ids) => base.segments.readStates(base.database.query, ids),
+    isLocal: owner.owns,
+  });
   const readSnapshot = createReadSnapshot(base);
   const endGeneration = createEndGeneration(base);
   const end: EndGeneration = async (...parameters) => {

@@ -68,11 +68,11 @@ export function createMemoryRows(schedule: Schedule, random: Random): Rows {
         tx: Queryable,
         decide: () => { result: Result; change?: () => void },
       ): Promise<Result> {
-        const transaction = handles.get(tx);
-        await schedule.point(process, transaction === undefined ? isUnlocked : undefined);
+        const open = handles.get(tx);
+        await schedule.point(process, open === undefined ? isUnlocked : undefined);
         fail(0.2);
         const { result, change } = decide();
-        if (change !== undefined && transaction !== undefined) transaction.writes.push(change);
+        if (change !== undefined && open !== undefined) open.writes.push(change);
         else change?.();
         return result;
       }
@@ -115,6 +115,7 @@ export function createMemoryRows(schedule: Schedule, random: Random): Rows {
         lockAccount: () => Promise.resolve(),
         lockSession: (_tx, id) => read(() => copy(sessions.get(id))),
         lockSessionOf: (_tx, id) => read(() => copy(sessions.get(id))),
+        readSessionStates: () => Promise.resolve(new Map()),
         findSession: (_tx, id) => read(() => copy(sessions.get(id))),
         find: (_tx, id) => read(() => copy(generations.get(id))),
         lock: (_tx, id) => read(() => copy(generations.get(id))),
@@ -261,8 +262,8 @@ export function createMemoryRows(schedule: Schedule, random: Random): Rows {
         readStates: (_tx, ids) =>
           read(() => {
             const found = ids.flatMap((id) => generations.get(id) ?? []);
-            const sequence = (id: string) => ordered(id).at(-1)?.sequence ?? 0;
-            return new Map(found.map(({ id, status, fence }) => [id, `${status}:${fence}:${sequence(id)}`]));
+            const text = (id: string) => String(ordered(id).at(-1)?.number ?? 'none');
+            return new Map(found.map(({ id, status, fence }) => [id, { row: `${status}:${fence}`, text: text(id) }]));
           }),
       };
 

@@ -1,0 +1,307 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import { createParser } from 'eventsource-parser';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { readDocument, type DocumentOperation, type ReadDocument } from '../src/openapi-document.ts';
+import { startShell } from '../src/shell.ts';
+import { startWorld, type World } from '../src/world.ts';
+import { wrongParameters, wrongValues } from '../src/wrong-values.ts';
+
+const root = join(import.meta.dirname, '../../..');
+
+/** What makes a request of an operation a good one. */
+interface GoodCall {
+  readonly path?: Readonly<Record<string, string>>;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+  readonly status: number;
+}
+
+let world: World;
+let token: string;
+let text: string;
+let document: ReadDocument;
+const ajv = new Ajv2020({ strict: false, allErrors: true });
+addFormats.default(ajv);
+
+beforeAll(async () => {
+  world = await startWorld({ kind: 'sqlite' });
+  token = await world.token();
+  text = await (await fetch(`${world.url}/api/openapi.json`)).text();
+  const parsed = JSON.parse(text) as object;
+  document = readDocument(parsed);
+  ajv.addSchema({ $id: 'openapi', ...parsed });
+});
+afterAll(() => world[Symbol.asyncDispose]());
+
+/** A session of the caller with one question and its answer. */
+async function conversation() {
+  const { trpc } = world.trpc();
+  const { session } = await trpc.session.create.mutate({ title: 'Asked' });
+  const sent = await trpc.message.send.mutate({ sessionId: session.id, message: 'Say hello.' });
+  return { sessionId: session.id, userMessageId: sent.userMessage?.id ?? '', streamId: sent.message.id };
+}
+
+type Conversation = Awaited<ReturnType<typeof conversation>>;
+
+/** Every operation of the document, called as a client would. */
+const goodCalls: Readonly<Record<string, (at: Conversation) => readonly GoodCall[]>> = {
+  createSession: () => [
+    { body: {}, status: 201 },
+    {
+      body: { title: null, source: 'cli', parameters: { topP: 0.5 }, metadata: { a: '' }, temporary: true },
+      headers: { 'idempotency-key': 'made once' },
+      status: 201,
+    },
+  ],
+  listSessions: () => [{ status: 200 }, { query: { page: '9', limit: '1' }, status: 200 }],
+  getSession: ({ sessionId }) => [{ path: { sessionId }, query: { messageLimit: '1' }, status: 200 }],
+  updateSession: ({ sessionId }) => [{ path: { sessionId }, body: { title: 'New', metadata: null }, status: 200 }],
+  deleteSession: ({ sessionId }) => [{ path: { sessionId }, status: 204 }],
+  sendMessage: ({ sessionId }) => [{ path: { sessionId }, body: { message: 'Again.' }, status: 200 }],
+  listMessages: ({ sessionId }) => [{ path: { sessionId }, query: { order: 'desc', limit: '1' }, status: 200 }],
+  streamMessage: ({ sessionId, streamId }) => [
+    { path: { sessionId }, body: { message: 'Stream.' }, status: 200 },
+    { path: { sessionId }, body: { message: 'Start.' }, headers: { accept: 'application/json' }, status: 202 },
+    { path: { sessionId }, query: { streamId }, headers: { 'last-event-id': 'unreadable' }, status: 200 },
+  ],
+  followMessage: ({ sessionId, streamId }) => [{ path: { sessionId }, query: { streamId }, status: 200 }],
+  stopMessage: ({ sessionId, streamId }) => [{ path: { sessionId }, body: { streamId }, status: 200 }],
+  finalizeMessage: ({ sessionId }) => [
+    { path: { sessionId }, body: { completeResponse: 'Hello from the fake.', tokensUsed: 4 }, status: 200 },
+  ],
+  deleteMessage: ({ sessionId, userMessageId }) => [{ path: { sessionId, messageId: userMessageId }, status: 204 }],
+  listModels: () => [{ status: 200 }],
+  recommendModel: ({ sessionId }) => [
+    { body: {}, status: 200 },
+    {
+      body: { task: 'general', priority: 'cost', requirements: { capabilities: ['general'] }, sessionId },
+      status: 200,
+    },
+  ],
+  getVersion: () => [{ status: 200 }],
+  getHealth: () => [{ status: 200 }],
+  getLiveness: () => [{ status: 200 }],
+  getReadiness: () => [{ status: 200 }],
+  getOpenApiDocument: () => [{ status: 200 }],
+  getDocumentation: () => [{ status: 200 }],
+};
+
+function request(
+  { path, method }: DocumentOperation,
+  call: Omit<GoodCall, 'status'>,
+  { authorization = `Bearer ${token}`, url = world.url } = {},
+) {
+  const filled = path.replaceAll(/\{(\w+)\}/gu, (_, name: string) => encodeURIComponent(call.path?.[name] ?? ''));
+  const query = new URLSearchParams(call.query);
+  return fetch(`${url}${filled}${query.size === 0 ? '' : `?${query.toString()}`}`, {
+    method,
+    headers: {
+      ...(authorization !== '' && { authorization }),
+      ...(call.body !== undefined && { 'content-type': 'application/json' }),
+      ...call.headers,
+    },
+    ...(call.body !== undefined && { body: JSON.stringify(call.body) }),
+  });
+}
+
+/** A folder with the served document, and the tools that read one. None of them reaches beyond this machine. */
+function createTools() {
+  const directory = mkdtempSync(join(tmpdir(), 'chat-service-openapi-'));
+  const started = new AsyncDisposableStack();
+  started.defer(() => rmSync(directory, { recursive: true, force: true }));
+  const write = (name: string, content: string) => writeFileSync(join(directory, name), content);
+  write('openapi.json', text);
+  const bins = ['node_modules/.bin', 'apps/e2e/node_modules/.bin'].map((path) => join(root, path));
+  const env = {
+    ...process.env,
+    PATH: [...bins, process.env['PATH']].join(delimiter),
+    REDOCLY_TELEMETRY: 'off',
+    REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true',
+    DO_NOT_TRACK: '1',
+    // Whatever would call home finds nobody there.
+    HTTPS_PROXY: 'http://127.0.0.1:9',
+    NO_PROXY: '127.0.0.1',
+  };
+  return {
+    write,
+    start: (command: string) => started.use(startShell(command, { cwd: directory, env })),
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
+  };
+}
+
+/** Holds an answer against what the document says of its status: media type, headers and body. */
+async function expectAsDocumented(operation: DocumentOperation, response: Response): Promise<unknown> {
+  const { status, headers } = response;
+  const where = `${operation.operationId} ${status}`;
+  const documented = operation.answers[String(status)];
+  if (documented === undefined) throw new Error(`${where} is not documented: ${await response.text()}`);
+  expect(headers.get('x-request-id'), where).toMatch(/^[0-9a-f-]{36}$/u);
+  for (const name of ['Location', 'WWW-Authenticate', 'Retry-After']) {
+    expect([where, name, headers.has(name)]).toEqual([where, name, Object.hasOwn(documented.headers ?? {}, name)]);
+  }
+  const body = await response.text();
+  const mediaType = headers.get('content-type')?.split(';')[0];
+  if (documented.content === undefined || mediaType === undefined) {
+    expect([where, mediaType, body]).toEqual([where, undefined, '']);
+    expect(documented.content).toBeUndefined();
+    return null;
+  }
+  expect(Object.keys(documented.content), where).toContain(mediaType);
+  const values =
+    mediaType === 'text/event-stream' ? eventsOf(body) : [mediaType === 'text/html' ? body : JSON.parse(body)];
+  expect(values).not.toHaveLength(0);
+  const pointer = operation.pointer(status, mediaType);
+  for (const value of values) {
+    expect(ajv.validate({ $ref: `openapi${pointer}` }, value), `${where}: ${ajv.errorsText()}`).toBe(true);
+  }
+  return values[0];
+}
+
+function eventsOf(body: string): unknown[] {
+  const events: unknown[] = [];
+  const parser = createParser({ onEvent: ({ data }) => void events.push(JSON.parse(data)) });
+  parser.feed(body);
+  return events;
+}
+
+describe('the OpenAPI document', () => {
+  it('is the committed one', () => {
+    expect(JSON.parse(text)).toEqual(JSON.parse(readFileSync(join(root, 'docs/openapi.json'), 'utf8')));
+  });
+
+  it('passes the recommended rules of Redocly and Spectral without a warning', { timeout: 60_000 }, async () => {
+    await using tools = createTools();
+    tools.write('redocly.yaml', 'extends: [recommended]\n');
+    tools.write('spectral.yaml', 'extends: ["spectral:oas"]\n');
+    const redocly = await tools.start('redocly lint --config redocly.yaml --format json openapi.json').result;
+    expect(redocly, redocly.stderr).toMatchObject({ code: 0 });
+    expect(JSON.parse(redocly.stdout)).toMatchObject({ totals: { errors: 0, warnings: 0 }, problems: [] });
+    const spectral = await tools.start(
+      'spectral lint --quiet --ruleset spectral.yaml --fail-severity hint --format json openapi.json',
+    ).result;
+    expect(spectral, spectral.stderr).toMatchObject({ code: 0 });
+    expect(JSON.parse(spectral.stdout)).toEqual([]);
+  });
+
+  it('describes what every operation answers', { timeout: 60_000 }, async () => {
+    expect(document.operations.map(({ operationId }) => operationId).toSorted()).toEqual(
+      Object.keys(goodCalls).toSorted(),
+    );
+    for (const operation of document.operations) {
+      const at = await conversation();
+      for (const call of goodCalls[operation.operationId]?.(at) ?? []) {
+        const response = await request(operation, call);
+        const { status } = response;
+        const body = await expectAsDocumented(operation, response);
+        expect([operation.operationId, status, body]).toEqual([operation.operationId, call.status, body]);
+        // A 202 is still writing when it is told.
+        if (status === 202) await vi.waitFor(async () => expect(await isIdle(at)).toBe(true), 10_000);
+      }
+    }
+  });
+
+  it('holds through a proxy that validates every request and answer', { timeout: 60_000 }, async () => {
+    await using tools = createTools();
+    const prism = tools.start(`prism proxy openapi.json ${world.url} --errors --port 0`);
+    const said = await prism.says('Prism is listening on');
+    const url = /listening on (http:\/\/[\d.:]+)/u.exec(said)?.[1] ?? '';
+    for (const operation of document.operations) {
+      if (Object.values(operation.answers).some(({ content = {} }) => 'text/event-stream' in content)) continue;
+      const at = await conversation();
+      for (const call of goodCalls[operation.operationId]?.(at) ?? []) {
+        const response = await request(operation, call, { url });
+        const where = `${operation.operationId}: ${await response.text()}`;
+        expect([response.status, response.headers.get('sl-violations')], where).toEqual([call.status, null]);
+      }
+    }
+    const [create] = document.operations;
+    if (create === undefined) throw new Error('the document has no operations');
+    const refused = await request(create, { body: { title: 7 } }, { url });
+    expect(refused.headers.get('content-type')).toContain('problem+json');
+    expect(await refused.json()).toMatchObject({ type: expect.stringContaining('stoplight'), status: 422 });
+  });
+
+  it('ends a resumption where nothing is left with 204', async () => {
+    const { sessionId } = await conversation();
+    for (const operation of document.operations) {
+      if (!['followMessage', 'streamMessage'].includes(operation.operationId)) continue;
+      const follow = document.operations.find(({ operationId }) => operationId === 'followMessage') ?? operation;
+      const stream = await (await request(follow, { path: { sessionId } })).text();
+      const last = [...stream.matchAll(/^id: (.+)$/gmu)].at(-1)?.[1] ?? '';
+      const response = await request(operation, { path: { sessionId }, headers: { 'last-event-id': last } });
+      expect(response.status).toBe(204);
+      await expectAsDocumented(operation, response);
+    }
+  });
+
+  it('says of every operation whether it needs a token', async () => {
+    const at = await conversation();
+    for (const operation of document.operations) {
+      const [call] = goodCalls[operation.operationId]?.(at) ?? [];
+      for (const authorization of ['', 'Bearer nonsense']) {
+        const response = await request(operation, call ?? {}, { authorization });
+        const expected = operation.isPublic ? 200 : 401;
+        expect([operation.operationId, response.status]).toEqual([operation.operationId, expected]);
+        await expectAsDocumented(operation, response);
+      }
+    }
+  });
+
+  it('states limits that are refused when they are crossed, field by field', { timeout: 60_000 }, async () => {
+    const at = await conversation();
+    const unnoticed: string[] = [];
+    let tried = 0;
+    const expectRefused = async (operation: DocumentOperation, call: Omit<GoodCall, 'status'>, path: string) => {
+      tried += 1;
+      const response = await request(operation, call);
+      const body = await expectAsDocumented(operation, response);
+      const paths = ((body as { errors?: { path: string }[] }).errors ?? []).map((error) => error.path);
+      if (response.status === 400 && paths.includes(path)) return;
+      unnoticed.push(
+        `${operation.operationId}: ${path} as ${JSON.stringify(call).slice(0, 120)}: ${response.status} ${paths.join()}`,
+      );
+    };
+    for (const operation of document.operations) {
+      const [good = { status: 0 }] = goodCalls[operation.operationId]?.(at) ?? [];
+      for (const parameter of operation.parameters) {
+        for (const value of wrongParameters(parameter.schema)) {
+          const call = { ...good, query: { ...good.query }, headers: { ...good.headers }, path: { ...good.path } };
+          // On a POST the query is read of what goes on after an event only.
+          const needsId = operation.method === 'POST' && parameter.in === 'query';
+          if (needsId) call.headers['last-event-id'] = 'unreadable';
+          const place = parameter.in === 'header' ? call.headers : call[parameter.in];
+          // A segment of a path that is empty is another path, and a header without a value none.
+          if (value === '' && parameter.in !== 'query') continue;
+          place[parameter.in === 'header' ? parameter.name.toLowerCase() : parameter.name] = value;
+          await expectRefused(operation, call, parameter.name);
+        }
+      }
+      if (operation.body === null) continue;
+      const { properties = {} } = document.resolve(operation.body);
+      const accepts = operation.answers['202'] === undefined ? [undefined] : [undefined, 'application/json'];
+      for (const accept of accepts) {
+        const headers = { ...good.headers, ...(accept !== undefined && { accept }) };
+        for (const [name, schema] of Object.entries(properties)) {
+          for (const { path, value } of wrongValues(document.resolve, schema, name)) {
+            const body = { ...(good.body as object), [name]: value };
+            await expectRefused(operation, { ...good, headers, body }, path);
+          }
+        }
+        const body = { ...(good.body as object), unheardOf: 1 };
+        await expectRefused(operation, { ...good, headers, body }, 'unheardOf');
+      }
+    }
+    expect(unnoticed).toEqual([]);
+    expect(tried).toBeGreaterThan(150);
+  });
+});
+
+async function isIdle({ sessionId }: Conversation): Promise<boolean> {
+  const { session } = await world.trpc().trpc.session.get.query({ sessionId });
+  return session.status === 'idle';
+}

@@ -1,0 +1,103 @@
+import type { z } from 'zod';
+import {
+  capabilitySchema,
+  finishReasonSchema,
+  messageSchema,
+  metadataSchema,
+  modelSchema,
+  parametersSchema,
+  sessionSchema,
+  usageSchema,
+} from '@chat-service/shared/objects';
+import { paginationSchema } from '@chat-service/shared/paging';
+import { healthOutput } from '@chat-service/shared/system-api';
+import { schemaDescriptions } from './descriptions.ts';
+import { generationEventSchemas } from './event-schemas.ts';
+import { toNamedSchemas } from './json-schemas.ts';
+import { pascalCase, referTo, type Reference, type Schema } from './openapi-types.ts';
+import { problemSchema } from './problem-schema.ts';
+
+/** Collects schemas under their names, so that each is written once and referred to everywhere else. */
+export interface SchemaComponents {
+  body(name: string, schema: z.ZodObject): Reference;
+  answer(name: string, schema: z.ZodType): Reference;
+  /** All that were named, described. @throws Error when a name stands for two schemas */
+  build(): Record<string, Schema>;
+}
+
+const shared = { Capability: capabilitySchema, Metadata: metadataSchema };
+/** Closed where their namesakes in answers are open. */
+const requestOnly = { ...shared, ParametersInput: parametersSchema };
+
+export function createSchemaComponents(): SchemaComponents {
+  const bodies = new Map<string, z.ZodObject>();
+  const answers = new Map<string, z.ZodType>(
+    Object.entries({
+      ...shared,
+      FinishReason: finishReasonSchema,
+      Health: healthOutput,
+      Message: messageSchema,
+      Model: modelSchema,
+      Pagination: paginationSchema,
+      Parameters: parametersSchema,
+      Problem: problemSchema,
+      Session: sessionSchema,
+      Usage: usageSchema,
+    }),
+  );
+  for (const [type, schema] of Object.entries(generationEventSchemas)) answers.set(eventName(type), schema);
+  const names = new Map([...answers].map(([name, schema]) => [schema, name]));
+
+  return {
+    body(name, schema) {
+      const known = bodies.get(name);
+      if (known !== undefined && !haveSameFields(known, schema)) throw new Error(`Two different bodies are ${name}.`);
+      if (known === undefined) bodies.set(name, schema);
+      return referTo('schemas', name);
+    },
+    answer(name, schema) {
+      const known = names.get(schema) ?? name;
+      names.set(schema, known);
+      answers.set(known, schema);
+      return referTo('schemas', known);
+    },
+    build() {
+      const schemas = {
+        ...toNamedSchemas(new Map<string, z.ZodType>([...Object.entries(requestOnly), ...bodies]), 'request'),
+        ...toNamedSchemas(answers, 'answer'),
+        GenerationEvent: eventUnion(),
+      };
+      const sorted = Object.entries(schemas).toSorted(([a], [b]) => (a < b ? -1 : 1));
+      for (const [name, schema] of sorted) describe(schema, schemaDescriptions[name] ?? {}, []);
+      return Object.fromEntries(sorted);
+    },
+  };
+}
+
+function eventName(type: string): string {
+  return `${pascalCase(type)}Event`;
+}
+
+function eventUnion(): Schema {
+  const mapping = Object.fromEntries(
+    Object.keys(generationEventSchemas).map((type) => [type, referTo('schemas', eventName(type)).$ref]),
+  );
+  return { oneOf: Object.values(mapping).map(($ref) => ({ $ref })), discriminator: { propertyName: 'type', mapping } };
+}
+
+/** Two bodies are the same when the very same schemas stand in them. */
+function haveSameFields(a: z.ZodObject, b: z.ZodObject): boolean {
+  const names = Object.keys(a.shape);
+  return names.length === Object.keys(b.shape).length && names.every((name) => a.shape[name] === b.shape[name]);
+}
+
+function describe(schema: Schema, descriptions: Readonly<Record<string, string>>, path: readonly string[]): void {
+  const description = descriptions[path.join('.')];
+  if (description !== undefined) schema.description = description;
+  // What may be null has its properties in the other branch.
+  for (const { properties = {} } of [schema, ...(schema.anyOf ?? []).filter((branch) => typeof branch === 'object')]) {
+    for (const [name, property] of Object.entries(properties)) {
+      if (typeof property === 'object') describe(property, descriptions, [...path, name]);
+    }
+  }
+}

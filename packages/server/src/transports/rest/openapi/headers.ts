@@ -1,0 +1,25 @@
+import type { Header } from './openapi-types.ts';
+
+/** Headers of answers, by their name in the components. */
+export const headers = {
+  XRequestId: {
+    description: 'Id of this request, the one in the log; a valid `X-Request-Id` of the request is kept.',
+    schema: { type: 'string' },
+  },
+  RetryAfter: { description: 'Seconds after which a repeat may succeed.', schema: { type: 'integer', minimum: 0 } },
+  WwwAuthenticate: { description: 'How to authenticate (RFC 6750).', schema: { type: 'string' } },
+  Location: { description: 'Path of what was made.', schema: { type: 'string', format: 'uri-reference' } },
+  IdempotentReplayed: {
+    description: '`true` on a repeat whose answer is read again from what is stored.',
+    schema: { type: 'string', enum: ['true'] },
+  },
+} as const satisfies Record<string, Header>;
+
+/** The names on the wire. */
+export const headerNames: Readonly<Record<keyof typeof headers, string>> = {
+  XRequestId: 'X-Request-Id',
+  RetryAfter: 'Retry-After',
+  WwwAuthenticate: 'WWW-Authenticate',
+  Location: 'Location',
+  IdempotentReplayed: 'Idempotent-Replayed',
+};
