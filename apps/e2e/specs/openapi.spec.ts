@@ -252,6 +252,65 @@ describe('the OpenAPI document', () => {
     }
   });
 
+  it('lists the refusals that every operation of a kind can give', { timeout: 60_000 }, async () => {
+    const at = await conversation();
+    const unknown = '01890a5d-ac96-774b-bcce-b302099a8057';
+    for (const operation of document.operations) {
+      const [good = { status: 0 }] = goodCalls[operation.operationId]?.(at) ?? [];
+      const expectRefused = async (call: Omit<GoodCall, 'status'>, status: number) => {
+        const response = await request(operation, call);
+        expect([operation.operationId, response.status]).toEqual([operation.operationId, status]);
+        await expectAsDocumented(operation, response);
+      };
+      await expectRefused({ ...good, headers: { origin: 'https://elsewhere.example' } }, 403);
+      await expectRefused({ ...good, query: { token: 'in-the-url' } }, 400);
+      if (operation.isPublic) continue;
+      await expectRefused({ ...good, headers: { accept: 'image/png' } }, 406);
+      if (good.path?.['sessionId'] !== undefined) {
+        await expectRefused({ ...good, path: { ...good.path, sessionId: unknown } }, 404);
+      }
+      if (operation.body === null) continue;
+      await expectRefused({ ...good, body: good.body, headers: { 'content-type': 'text/plain' } }, 415);
+    }
+  });
+
+  it('lists the refusals that the state of a session brings about', { timeout: 60_000 }, async () => {
+    const at = await conversation();
+    const path = { sessionId: at.sessionId };
+    const expectRefused = async (operationId: string, call: Omit<GoodCall, 'status'>, status: number, code: string) => {
+      const operation = document.operations.find((one) => one.operationId === operationId);
+      if (operation === undefined) throw new Error(`there is no ${operationId}`);
+      const response = await request(operation, { path, ...call });
+      expect([operationId, response.status]).toEqual([operationId, status]);
+      expect(await expectAsDocumented(operation, response)).toMatchObject({ code });
+    };
+    await expectRefused('stopMessage', {}, 409, 'CONFLICT');
+
+    world.openai.script('Wait', { chunks: ['a'], hold: 'every' });
+    const index = world.openai.calls.length;
+    const { trpc } = world.trpc();
+    await trpc.message.start.mutate({ ...path, message: 'Wait' });
+    const call = await world.openai.call(index);
+    const accept = { accept: 'application/json' };
+    await expectRefused('sendMessage', { body: { message: 'More' } }, 409, 'GENERATION_IN_PROGRESS');
+    await expectRefused('streamMessage', { body: { message: 'More' } }, 409, 'GENERATION_IN_PROGRESS');
+    await expectRefused('streamMessage', { body: { message: 'More' }, headers: accept }, 409, 'GENERATION_IN_PROGRESS');
+    await expectRefused('finalizeMessage', { body: { completeResponse: 'a' } }, 409, 'GENERATION_IN_PROGRESS');
+    const messageId = at.userMessageId;
+    await expectRefused('deleteMessage', { path: { ...path, messageId } }, 409, 'GENERATION_IN_PROGRESS');
+    call.releaseAll();
+    await vi.waitFor(async () => expect(await isIdle(at)).toBe(true), 10_000);
+
+    const headers = { 'idempotency-key': 'one key' };
+    await trpc.message.send.mutate({ ...path, message: 'First', idempotencyKey: 'one key' });
+    await expectRefused('sendMessage', { body: { message: 'Second' }, headers }, 422, 'IDEMPOTENCY_KEY_REUSED');
+    await expectRefused('createSession', { path: {}, body: {}, headers }, 422, 'IDEMPOTENCY_KEY_REUSED');
+    world.openai.script('Fail', { status: 400 });
+    await expectRefused('sendMessage', { body: { message: 'Fail' } }, 502, 'MODEL_ERROR');
+    const requirements = { minContextWindow: 9_000_000 };
+    await expectRefused('recommendModel', { path: {}, body: { requirements } }, 404, 'NOT_FOUND');
+  });
+
   it('states limits that are refused when they are crossed, field by field', { timeout: 60_000 }, async () => {
     const at = await conversation();
     const unnoticed: string[] = [];
