@@ -21,7 +21,7 @@ describeEachDatabase('a conversation', (kind) => {
     expect(stream.events.map(({ event }) => event.type)).toEqual(['start', 'chunk', 'chunk', 'chunk', 'done']);
     expect(textOf(stream.events)).toBe('Hi there.');
     const ids = stream.events.map(({ id }) => id);
-    expect(ids).toEqual([...new Set(ids)].sort());
+    expect(ids).toEqual([...new Set(ids)].toSorted());
     const read = await trpc.session.get.query({ sessionId: session.id });
     expect(read.session).toMatchObject({ status: 'idle', messageCount: 2, title: 'Hello?' });
     expect(read.messages.map(({ role, content, status }) => [role, content, status])).toEqual([

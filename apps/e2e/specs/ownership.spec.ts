@@ -27,6 +27,7 @@ type Case = (ids: Ids) => Record<string, unknown>;
 const cases: Record<string, readonly Case[]> = {
   'session.get': [({ sessionId }) => ({ sessionId })],
   'session.update': [({ sessionId }) => ({ sessionId, title: 'Taken over' })],
+  'session.follow': [({ sessionId }) => ({ sessionId }), ({ sessionId, lastEventId }) => ({ sessionId, lastEventId })],
   'session.delete': [({ sessionId }) => ({ sessionId })],
   'message.send': [({ sessionId }) => ({ sessionId, message: 'Hello' }), ({ sessionId }) => ({ sessionId })],
   'message.start': [({ sessionId }) => ({ sessionId, message: 'Hello', idempotencyKey: 'start' })],
