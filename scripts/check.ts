@@ -17,8 +17,7 @@ const steps: Readonly<Record<string, readonly Command['argv'][]>> = {
   lint: [['oxlint']],
   types: [['tsc', '-b']],
   unused: [['knip']],
-  // Generators of foreign clients take the compiler's JavaScript interface, which TypeScript 7 no longer has.
-  workspace: [['sherif', '--ignore-dependency', 'typescript']],
+  workspace: [['sherif']],
   generated: generators.map((argv) => [...argv, '--check'] as const),
   build: [['turbo', 'run', 'build', '--output-logs=errors-only']],
   published: [['node', 'scripts/check-published.ts', 'packages/shared', 'packages/client-sdk']],

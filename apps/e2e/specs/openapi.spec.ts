@@ -19,6 +19,8 @@ interface GoodCall {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: unknown;
   readonly status: number;
+  /** What ends the answer, where it does not end by itself. */
+  readonly ending?: () => Promise<unknown>;
 }
 
 let world: World;
@@ -60,6 +62,13 @@ const goodCalls: Readonly<Record<string, (at: Conversation) => readonly GoodCall
   ],
   listSessions: () => [{ status: 200 }, { query: { page: '9', limit: '1' }, status: 200 }],
   getSession: ({ sessionId }) => [{ path: { sessionId }, query: { messageLimit: '1' }, status: 200 }],
+  followSession: ({ sessionId }) => [
+    {
+      path: { sessionId },
+      status: 200,
+      ending: () => world.trpc().trpc.session.delete.mutate({ sessionId }),
+    },
+  ],
   updateSession: ({ sessionId }) => [{ path: { sessionId }, body: { title: 'New', metadata: null }, status: 200 }],
   deleteSession: ({ sessionId }) => [{ path: { sessionId }, status: 204 }],
   sendMessage: ({ sessionId }) => [{ path: { sessionId }, body: { message: 'Again.' }, status: 200 }],
@@ -197,6 +206,7 @@ describe('the OpenAPI document', () => {
       for (const call of goodCalls[operation.operationId]?.(at) ?? []) {
         const response = await request(operation, call);
         const { status } = response;
+        await call.ending?.();
         const body = await expectAsDocumented(operation, response);
         expect([operation.operationId, status, body]).toEqual([operation.operationId, call.status, body]);
         // A 202 is still writing when it is told.

@@ -26,13 +26,12 @@ export type AuthConfig = AuthKeys & {
   readonly audience?: string | undefined;
   /** Claim that holds the role: its literal name, or a dotted path into nested claims. Usually `defaultRoleClaim`. */
   readonly roleClaim: string;
-  /** Claim that holds the plan, named in the same way. Usually `defaultPlanClaim`. */
+  /** Claim that holds the plan, named in the same way. Usually `plan`. */
   readonly planClaim: string;
 };
 
 /** With this role claim a `roles` array is read too. */
 export const defaultRoleClaim = 'role';
-export const defaultPlanClaim = 'plan';
 
 /** As many bytes as HS256 hashes to: a shorter secret is the weakest part of the signature. */
 const minSecretBytes = 32;

@@ -4,7 +4,6 @@ import { boundedText } from '@chat-service/shared/text';
 
 /** Names of the providers that a catalogue may use. */
 export const providerNames = ['demo', 'openai'] as const;
-export type ProviderName = (typeof providerNames)[number];
 
 /** Seconds, as `timeouts` in the file; what a model leaves out is taken from here. */
 export const defaultTimeouts = { firstToken: 60, idle: 60, total: 600 };

@@ -12,7 +12,7 @@ import {
   schemaDescriptions,
 } from '../../../src/transports/rest/openapi/descriptions.ts';
 import { createOpenApiDocument } from '../../../src/transports/rest/openapi/document.ts';
-import { generationEventSchemas } from '../../../src/transports/rest/openapi/event-schemas.ts';
+import { eventsOf, eventUnions } from '../../../src/transports/rest/openapi/event-schemas.ts';
 import { bodyExamples, answerExamples } from '../../../src/transports/rest/openapi/examples.ts';
 import type { Operation, Schema } from '../../../src/transports/rest/openapi/openapi-types.ts';
 import { createRouteTable } from '../../../src/transports/rest/route-table.ts';
@@ -136,15 +136,19 @@ describe('the OpenAPI document', () => {
   });
 
   it('tells events apart by their type', () => {
-    const types = Object.keys(generationEventSchemas);
-    const union = schemas['GenerationEvent'];
-    expect(union).toMatchObject({ discriminator: { propertyName: 'type' } });
-    expect(union?.oneOf).toHaveLength(types.length);
-    for (const type of types) {
-      const name = `${type.slice(0, 1).toUpperCase()}${type.slice(1)}Event`;
-      expect(schemas[name]?.properties?.['type']).toMatchObject({ const: type });
-      expect(schemas[name]?.required).toContain('type');
+    for (const [name, members] of Object.entries(eventUnions)) {
+      const union = schemas[name] ?? {};
+      expect(union).toMatchObject({ discriminator: { propertyName: 'type' } });
+      expect(union.oneOf).toHaveLength(Object.keys(members).length);
+      for (const type of Object.keys(members)) {
+        const { mapping } = union['discriminator'] as { mapping: Record<string, string> };
+        const member = schemas[mapping[type]?.split('/').at(-1) ?? ''];
+        expect(member?.properties?.['type']).toMatchObject({ const: type });
+        expect(member?.required).toContain('type');
+      }
     }
+    const subscriptions = routes.filter(({ type }) => type === 'subscription').map(({ procedure }) => procedure);
+    expect(Object.keys(eventsOf).toSorted()).toEqual([...new Set(subscriptions)].toSorted());
   });
 
   it('gives the limits that the procedures check', () => {

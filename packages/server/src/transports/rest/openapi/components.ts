@@ -12,7 +12,7 @@ import {
 import { paginationSchema } from '@chat-service/shared/paging';
 import { healthOutput } from '@chat-service/shared/system-api';
 import { schemaDescriptions } from './descriptions.ts';
-import { generationEventSchemas } from './event-schemas.ts';
+import { eventUnions } from './event-schemas.ts';
 import { toNamedSchemas } from './json-schemas.ts';
 import { pascalCase, referTo, type Reference, type Schema } from './openapi-types.ts';
 import { problemSchema } from './problem-schema.ts';
@@ -45,7 +45,9 @@ export function createSchemaComponents(): SchemaComponents {
       Usage: usageSchema,
     }),
   );
-  for (const [type, schema] of Object.entries(generationEventSchemas)) answers.set(eventName(type), schema);
+  for (const schemas of Object.values(eventUnions)) {
+    for (const [type, schema] of Object.entries<z.ZodType>(schemas)) answers.set(eventName(type), schema);
+  }
   const names = new Map([...answers].map(([name, schema]) => [schema, name]));
 
   return {
@@ -65,7 +67,7 @@ export function createSchemaComponents(): SchemaComponents {
       const schemas = {
         ...toNamedSchemas(new Map<string, z.ZodType>([...Object.entries(requestOnly), ...bodies]), 'request'),
         ...toNamedSchemas(answers, 'answer'),
-        GenerationEvent: eventUnion(),
+        ...Object.fromEntries(Object.entries(eventUnions).map(([name, union]) => [name, unionOf(Object.keys(union))])),
       };
       const sorted = Object.entries(schemas).toSorted(([a], [b]) => (a < b ? -1 : 1));
       for (const [name, schema] of sorted) describe(schema, schemaDescriptions[name] ?? {}, []);
@@ -78,10 +80,8 @@ function eventName(type: string): string {
   return `${pascalCase(type)}Event`;
 }
 
-function eventUnion(): Schema {
-  const mapping = Object.fromEntries(
-    Object.keys(generationEventSchemas).map((type) => [type, referTo('schemas', eventName(type)).$ref]),
-  );
+function unionOf(types: readonly string[]): Schema {
+  const mapping = Object.fromEntries(types.map((type) => [type, referTo('schemas', eventName(type)).$ref]));
   return { oneOf: Object.values(mapping).map(($ref) => ({ $ref })), discriminator: { propertyName: 'type', mapping } };
 }
 

@@ -32,6 +32,8 @@ const parameters = {
 
 const streamId = 'The generation: the id of the message that it writes.';
 
+const type = 'The SSE event name too.';
+
 const health = {
   status: '`degraded`: it serves, with something that it depends on away.',
   version: 'Version of the service.',
@@ -138,7 +140,7 @@ export const schemaDescriptions: Readonly<Record<string, Readonly<Record<string,
   Health: { '': 'How the service is.', ...health },
   StartEvent: {
     '': 'First: the rows are stored, the model is about to be called.',
-    type: 'The SSE event name too.',
+    type,
     streamId,
     sessionId: 'The session that it writes to.',
     userMessage: 'The message that is answered; null when it has been deleted since.',
@@ -147,13 +149,13 @@ export const schemaDescriptions: Readonly<Record<string, Readonly<Record<string,
   },
   ChunkEvent: {
     '': 'Text that follows what was sent before.',
-    type: 'The SSE event name too.',
+    type,
     streamId,
     text: 'The text.',
   },
   DoneEvent: {
     '': 'Last: the answer is stored.',
-    type: 'The SSE event name too.',
+    type,
     streamId,
     message: 'The answer as stored: `content` is the answer, whatever chunks were seen.',
     usage: 'What it has used.',
@@ -161,7 +163,7 @@ export const schemaDescriptions: Readonly<Record<string, Readonly<Record<string,
   },
   ErrorEvent: {
     '': 'Last: the answer failed.',
-    type: 'The SSE event name too.',
+    type,
     streamId,
     error: 'Why.',
     'error.code': 'As `code` of a problem.',
@@ -171,13 +173,35 @@ export const schemaDescriptions: Readonly<Record<string, Readonly<Record<string,
   },
   ResyncEvent: {
     '': 'The position asked for can no longer be served: drop the text that was received and go on from here.',
-    type: 'The SSE event name too.',
+    type,
     streamId,
     message: "`content` is the text at this event's id.",
   },
   GenerationEvent: {
     '': 'The data of one event of an answer; `type` is the SSE event name too. Types may be added: ignore what you do not know.',
   },
+  SessionEvent: {
+    '': 'The data of one event of a session; `type` is the SSE event name too. Types may be added: ignore what you do not know.',
+  },
+  HistoryStartEvent: {
+    '': 'What is already there begins. Seen again, it replaces all that was seen before.',
+    type,
+    count: 'Messages that follow.',
+    total: 'Messages that are stored.',
+  },
+  HistoryEndEvent: { '': 'What is already there ends: from here on an id continues without a gap.', type },
+  MessageEvent: {
+    '': 'A message as it is stored now.',
+    type,
+    message: 'To be put in the place of one with the same id.',
+  },
+  MessageDeletedEvent: { '': 'A message is gone.', type, messageId: 'Which one.' },
+  SessionUpdatedEvent: {
+    '': 'Something of the session itself has changed.',
+    type,
+    session: 'The session as it is now.',
+  },
+  SessionDeletedEvent: { '': 'Last: the session and everything in it is gone.', type, sessionId: 'Which one.' },
   CreateSessionBody: {
     title: 'Null or left out: the first words of the first user message.',
     initialMessage: 'Stored as the first user message and left unanswered.',

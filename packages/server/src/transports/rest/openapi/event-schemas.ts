@@ -1,12 +1,26 @@
 import { z } from 'zod';
 import { isErrorCode, type ErrorCode } from '@chat-service/shared/errors';
-import type { ChunkEvent, DoneEvent, ErrorEvent, ResyncEvent, StartEvent } from '@chat-service/shared/events';
-import { finishReasonSchema, idSchema, messageSchema, usageSchema } from '@chat-service/shared/objects';
+import type {
+  ChunkEvent,
+  DoneEvent,
+  ErrorEvent,
+  GenerationEvent,
+  HistoryEndEvent,
+  HistoryStartEvent,
+  MessageDeletedEvent,
+  MessageEvent,
+  ResyncEvent,
+  SessionDeletedEvent,
+  SessionEvent,
+  SessionUpdatedEvent,
+  StartEvent,
+} from '@chat-service/shared/events';
+import { finishReasonSchema, idSchema, messageSchema, sessionSchema, usageSchema } from '@chat-service/shared/objects';
 
 const errorCodeSchema = z.custom<ErrorCode>(isErrorCode).meta({ type: 'string' });
 
 /** The events of a generation as schemas: each is held to its type, which is what the service sends. */
-export const generationEventSchemas = {
+const generationEventSchemas = {
   start: z.object({
     type: z.literal('start'),
     streamId: idSchema,
@@ -38,4 +52,37 @@ export const generationEventSchemas = {
     streamId: idSchema,
     message: messageSchema,
   }) satisfies z.ZodType<ResyncEvent>,
+} satisfies Record<GenerationEvent['type'], z.ZodObject>;
+
+const sessionEventSchemas = {
+  ...generationEventSchemas,
+  'history-start': z.object({
+    type: z.literal('history-start'),
+    count: z.int(),
+    total: z.int(),
+  }) satisfies z.ZodType<HistoryStartEvent>,
+  message: z.object({ type: z.literal('message'), message: messageSchema }) satisfies z.ZodType<MessageEvent>,
+  'history-end': z.object({ type: z.literal('history-end') }) satisfies z.ZodType<HistoryEndEvent>,
+  'message-deleted': z.object({
+    type: z.literal('message-deleted'),
+    messageId: idSchema,
+  }) satisfies z.ZodType<MessageDeletedEvent>,
+  'session-updated': z.object({
+    type: z.literal('session-updated'),
+    session: sessionSchema,
+  }) satisfies z.ZodType<SessionUpdatedEvent>,
+  'session-deleted': z.object({
+    type: z.literal('session-deleted'),
+    sessionId: idSchema,
+  }) satisfies z.ZodType<SessionDeletedEvent>,
+} satisfies Record<SessionEvent['type'], z.ZodObject>;
+
+/** The unions of events, by their name in the components. */
+export const eventUnions = { GenerationEvent: generationEventSchemas, SessionEvent: sessionEventSchemas } as const;
+
+/** Which events a subscription sends. */
+export const eventsOf: Readonly<Partial<Record<string, keyof typeof eventUnions>>> = {
+  'message.stream': 'GenerationEvent',
+  'message.follow': 'GenerationEvent',
+  'session.follow': 'SessionEvent',
 };

@@ -1,5 +1,5 @@
 import { errorTable, type ErrorCode } from '@chat-service/shared/errors';
-import type { GenerationEvent } from '@chat-service/shared/events';
+import type { SessionEvent } from '@chat-service/shared/events';
 import type { Message, Model, Session, Usage } from '@chat-service/shared/objects';
 import type { Pagination } from '@chat-service/shared/paging';
 import { retryAfterOf } from '../../../trpc/error-mapping.ts';
@@ -154,7 +154,7 @@ export const answerExamples: Readonly<Partial<Record<string, unknown>>> = {
 };
 
 /** What the data of an event looks like, by its type. */
-export const eventExamples: { readonly [Type in GenerationEvent['type']]: Extract<GenerationEvent, { type: Type }> } = {
+export const eventExamples: { readonly [Type in SessionEvent['type']]: Extract<SessionEvent, { type: Type }> } = {
   start: { type: 'start', streamId, sessionId, userMessage, title: session.title, modelId: model.id },
   chunk: { type: 'chunk', streamId, text: 'Oslo is' },
   done: { type: 'done', streamId, message: answer, usage, finishReason: 'stop' },
@@ -165,6 +165,12 @@ export const eventExamples: { readonly [Type in GenerationEvent['type']]: Extrac
     message: failed,
   },
   resync: { type: 'resync', streamId, message: { ...answer, status: 'streaming', usage: null, finishReason: null } },
+  'history-start': { type: 'history-start', count: 2, total: 2 },
+  message: { type: 'message', message: userMessage },
+  'history-end': { type: 'history-end' },
+  'message-deleted': { type: 'message-deleted', messageId: userMessageId },
+  'session-updated': { type: 'session-updated', session },
+  'session-deleted': { type: 'session-deleted', sessionId },
 };
 
 const furtherMembers: Readonly<Partial<Record<ErrorCode, Readonly<Record<string, unknown>>>>> = {

@@ -1,6 +1,8 @@
+import type { SessionEvent } from '@chat-service/shared/events';
 import type { RestRoute } from '../route-table.ts';
 import { headersOf, type HeaderName, type ProblemComponents } from './answers.ts';
 import type { SchemaComponents } from './components.ts';
+import { eventsOf, eventUnions } from './event-schemas.ts';
 import { answerExamples, bodyExamples, eventExamples } from './examples.ts';
 import {
   pascalCase,
@@ -100,7 +102,7 @@ function requestBodyOf(
 
 function answersOf(routes: readonly RestRoute[], schemas: SchemaComponents): Record<string, AnswerObject> {
   const answers: Record<string, AnswerObject> = {};
-  for (const { type, declaration, output } of routes) {
+  for (const { procedure, type, declaration, output } of routes) {
     const { operationId, status = 200, location, idempotencyKey } = declaration;
     const names: HeaderName[] = ['XRequestId'];
     if (location !== undefined) names.push('Location');
@@ -109,11 +111,14 @@ function answersOf(routes: readonly RestRoute[], schemas: SchemaComponents): Rec
     if (type === 'subscription') {
       answers['200'] ??= {
         description:
-          'Server-sent events, each with an `id` to resume after, an `event` that is its type, and `data` of this form. After the last one the stream ends.',
+          'Server-sent events, each with an `id` to resume after, an `event` that is its type, and `data` of this form.',
         headers,
-        content: { 'text/event-stream': eventStream },
+        content: { 'text/event-stream': eventStreamOf(procedure) },
       };
-      answers['204'] ??= { description: 'There is nothing (more) to send.', headers: headersOf(['XRequestId']) };
+      // An answer is over at some time; what happens in a session is not.
+      if (eventsOf[procedure] === 'GenerationEvent') {
+        answers['204'] ??= { description: 'There is nothing (more) to send.', headers: headersOf(['XRequestId']) };
+      }
     } else if (status === 204 || output === null) {
       answers[String(status)] = { description: 'Done.', headers };
     } else {
@@ -133,10 +138,15 @@ function answersOf(routes: readonly RestRoute[], schemas: SchemaComponents): Rec
 
 const successes = { 200: 'Success.', 201: 'Made.', 202: 'Admitted.' } as const;
 
-const eventStream: MediaType = {
-  schema: referTo('schemas', 'GenerationEvent'),
-  examples: Object.fromEntries(Object.entries(eventExamples).map(([type, value]) => [type, { value }])),
-};
+function eventStreamOf(procedure: string): MediaType {
+  const union = eventsOf[procedure];
+  if (union === undefined) throw new Error(`Nothing says which events ${procedure} sends.`);
+  const types = Object.keys(eventUnions[union]) as SessionEvent['type'][];
+  return {
+    schema: referTo('schemas', union),
+    examples: Object.fromEntries(types.map((type) => [type, { value: eventExamples[type] }])),
+  };
+}
 
 function withExample(schema: Reference, value: unknown): MediaType {
   return value === undefined ? { schema } : { schema, examples: { default: { value } } };
