@@ -82,7 +82,12 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
   /** Frames that wait for a token to be judged, in their order. */
   let backlog: Promise<void> | null = null;
 
-  const writer = new WsWriter(socket, { clock, stallMs: options.streamStallMs, onCut });
+  const writer = new WsWriter(socket, {
+    connection: peer.request.socket,
+    clock,
+    stallMs: options.streamStallMs,
+    onCut,
+  });
   const calls = createWsCalls({
     connectionId,
     logger,
@@ -258,6 +263,7 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
     writer.whenEmpty(() => {
       tap.end();
       socket.close(code, reason);
+      writer.uncork();
       cancelTimer = clock.after(closeHandshakeMs, () => socket.terminate());
     });
   }

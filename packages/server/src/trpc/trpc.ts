@@ -23,7 +23,8 @@ export const trpc = initTRPC
   .create({
     transformer: {
       input: { serialize: (value: unknown) => superjson.serialize(value), deserialize: deserializeInput },
-      output: superjson,
+      // Outputs are plain JSON: superjson would look at every part of every event to find that out.
+      output: { serialize: (json: unknown) => ({ json }), deserialize: superjson.deserialize },
     },
     isDev: false,
     errorFormatter: formatError,

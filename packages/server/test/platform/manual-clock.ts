@@ -8,7 +8,10 @@ export interface ManualClock extends Clock {
 export function createManualClock(start = Date.UTC(2026, 0, 1)): ManualClock {
   let now = start;
   const timers = new Set<{ at: number; callback: () => void }>();
-  const settle = () => new Promise<void>((resolve) => void setImmediate(resolve));
+  // A message to a socket of this process and the reply to it take a few turns of the event loop.
+  const settle = async () => {
+    for (let turn = 0; turn < 5; turn += 1) await new Promise<void>((resolve) => void setImmediate(resolve));
+  };
   return {
     now: () => now,
     after(milliseconds, callback) {
