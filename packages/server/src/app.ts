@@ -142,6 +142,7 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
   const server = opened.use(
     createHttpServer({
       ...config.http,
+      payloads: config.logging.payloads,
       router,
       authenticate: createAuthentication(config, overrides, database),
       logger,

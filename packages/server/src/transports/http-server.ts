@@ -7,7 +7,7 @@ import type { HealthOutput } from '@chat-service/shared/system-api';
 import type { Authenticate } from '../clients/auth/principal.ts';
 import type { Clock } from '../platform/clock.ts';
 import { newUuid } from '../platform/ids.ts';
-import type { Logger } from '../platform/logger.ts';
+import type { Logger, PayloadMode } from '../platform/logger.ts';
 import { ServiceError } from '../platform/service-error.ts';
 import { createClientAddress } from './client-address.ts';
 import { hasTokenInUrl, tokenInUrl } from './credentials.ts';
@@ -26,6 +26,8 @@ export interface HttpServerOptions {
   readonly authenticate: Authenticate;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** What the log holds of inputs. */
+  readonly payloads: PayloadMode;
   /** What `system.health` says; `unavailable` turns readiness to 503. */
   readonly health: () => Promise<HealthOutput>;
   readonly version: string;
@@ -130,9 +132,11 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const fixedPaths = ['/health/:probe{live|ready}?', ...documentPaths].map((path) => `/api${path}`);
   app.on('ALL', fixedPaths, ({ req, env: { incoming }, notFound }) => {
     if (req.method === 'GET' || req.method === 'HEAD') return notFound();
+    const headers = { Allow: 'GET, HEAD, OPTIONS' };
+    if (req.method === 'OPTIONS') return new Response(null, { status: 204, headers });
     const record = recordOf(incoming);
     record.code = 'METHOD_NOT_SUPPORTED';
-    return problemResponse(new ServiceError('METHOD_NOT_SUPPORTED'), record.requestId, { Allow: 'GET, HEAD' });
+    return problemResponse(new ServiceError('METHOD_NOT_SUPPORTED'), record.requestId, headers);
   });
   app.all('/api/*', (context) => {
     const { incoming, outgoing } = context.env;

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { errorTable, type ErrorCode } from '@chat-service/shared/errors';
 import type { Clock } from '../platform/clock.ts';
 import { newUuid } from '../platform/ids.ts';
-import type { Logger } from '../platform/logger.ts';
+import { payloadForLog, type Logger, type PayloadMode } from '../platform/logger.ts';
 import type { ServiceError } from '../platform/service-error.ts';
 
 /** What the log line of one request or call says, filled while it is worked on. */
@@ -16,6 +16,16 @@ export interface RequestRecord {
   batchSize: number | null;
   /** The first error answered. */
   code: ErrorCode | null;
+  /** The inputs of its calls, as the log may hold them. */
+  readonly inputs: unknown[];
+  /** Takes the input of a call whose caller is known. */
+  readonly noteInput: (input: unknown) => void;
+}
+
+export interface RecordOptions {
+  readonly clock: Clock;
+  /** What the log holds of inputs. */
+  readonly payloads: PayloadMode;
 }
 
 /** Longer routes are nobody's, and paths are written by clients. */
@@ -27,18 +37,23 @@ export function requestIdFrom(header: string | string[] | undefined): string {
   return typeof header === 'string' && validRequestId.test(header) ? header : newUuid();
 }
 
-export function newRecord(requestId: string, route: string, clock: Clock): RequestRecord {
-  return { requestId, startedAt: clock.now(), route, userId: null, batchSize: null, code: null };
+export function newRecord(requestId: string, route: string, { clock, payloads }: RecordOptions): RequestRecord {
+  const inputs: unknown[] = [];
+  const noteInput = (input: unknown) => {
+    const noted = payloadForLog(input, payloads);
+    if (noted !== undefined) inputs.push(noted);
+  };
+  return { requestId, startedAt: clock.now(), route, userId: null, batchSize: null, code: null, inputs, noteInput };
 }
 
-/** The one line of a request. Nothing a client sends gets into it but method, path and a valid request id. */
+/** The one line of a request. Of what a client sends it has method, path, a valid request id, and inputs as they were noted. */
 export function logRequest(
   logger: Logger,
   clock: Clock,
   record: RequestRecord,
   { door, method, status }: { door: 'http' | 'websocket'; method: string; status: number },
 ): void {
-  const { requestId, userId, batchSize, code } = record;
+  const { requestId, userId, batchSize, code, inputs } = record;
   const fields = {
     requestId,
     userId,
@@ -49,6 +64,7 @@ export function logRequest(
     durationMs: Math.max(0, clock.now() - record.startedAt),
     ...(batchSize !== null && { batchSize }),
     ...(code !== null && { code }),
+    ...(inputs.length > 0 && { input: inputs.length === 1 ? inputs[0] : inputs }),
   };
   logger.info(fields, 'request');
 }
@@ -67,18 +83,18 @@ const records = new WeakMap<IncomingMessage, RequestRecord>();
 
 /** Opens the record of an HTTP request, answers its id, and logs its line when the answer has gone out or the client has left. */
 export function beginHttpRequest(
-  { logger, clock }: { logger: Logger; clock: Clock },
+  { logger, ...options }: RecordOptions & { readonly logger: Logger },
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): RequestRecord {
   const requestId = requestIdFrom(incoming.headers['x-request-id']);
-  const record = newRecord(requestId, pathOf(incoming.url), clock);
+  const record = newRecord(requestId, pathOf(incoming.url), options);
   records.set(incoming, record);
   outgoing.setHeader('X-Request-Id', requestId);
   outgoing.setHeader('X-Content-Type-Options', 'nosniff');
   outgoing.once('close', () => {
     const status = outgoing.headersSent ? outgoing.statusCode : clientClosedRequest;
-    logRequest(logger, clock, record, { door: 'http', method: incoming.method ?? '', status });
+    logRequest(logger, options.clock, record, { door: 'http', method: incoming.method ?? '', status });
   });
   return record;
 }

@@ -73,7 +73,7 @@ export function createTrpcWs(options: TrpcWsOptions): TrpcWs {
       const ignoreErrors = () => {};
       socket.on('error', ignoreErrors);
       const refused = refusal(request);
-      const record = newRecord(requestId, pathOf(request.url), clock);
+      const record = newRecord(requestId, pathOf(request.url), options);
       record.code = refused?.code ?? null;
       if (refused !== null) {
         endWithProblem(socket, refused, requestId);

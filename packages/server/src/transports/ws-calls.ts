@@ -1,6 +1,6 @@
 import { errorTable, type ErrorCode } from '@chat-service/shared/errors';
 import type { Clock } from '../platform/clock.ts';
-import type { Logger } from '../platform/logger.ts';
+import type { Logger, PayloadMode } from '../platform/logger.ts';
 import { ServiceError } from '../platform/service-error.ts';
 import type { Authentication } from '../trpc/context.ts';
 import { currentCall } from '../trpc/current-call.ts';
@@ -18,6 +18,7 @@ export interface WsCallsOptions {
   readonly connectionId: string;
   readonly logger: Logger;
   readonly clock: Clock;
+  readonly payloads: PayloadMode;
   readonly inFlight: InFlight;
   /** Told when a call is over, before its last reply is sent. */
   readonly onFinished: () => void;
@@ -45,7 +46,8 @@ const maxOpen = { subscription: 1000, call: 200 };
 /** The status that is logged for a call whose client left before its answer. */
 const clientClosedRequest = 499;
 
-export function createWsCalls({ connectionId, logger, clock, inFlight, onFinished }: WsCallsOptions): WsCalls {
+export function createWsCalls(options: WsCallsOptions): WsCalls {
+  const { connectionId, logger, clock, inFlight, onFinished } = options;
   const calls = new Set<Call>();
   /** Also those that are over: what they still say has to be known as theirs. */
   const known = new WeakMap<object, Call>();
@@ -87,7 +89,7 @@ export function createWsCalls({ connectionId, logger, clock, inFlight, onFinishe
       });
     },
     start(type, path, authentication) {
-      const record = newRecord(nextRequestId(), path, clock);
+      const record = newRecord(nextRequestId(), path, options);
       const call: Call = Object.assign(record, { type, authentication, leave: inFlight.enter() });
       if (authentication.status === 'verified') call.userId = authentication.principal.userId;
       calls.add(call);
@@ -100,7 +102,7 @@ export function createWsCalls({ connectionId, logger, clock, inFlight, onFinishe
       if (call !== undefined && isLast(reply, call.type)) finish(call, 200);
     },
     refused({ method, path, userId, code }) {
-      const record = Object.assign(newRecord(nextRequestId(), path ?? '', clock), { userId, code });
+      const record = Object.assign(newRecord(nextRequestId(), path ?? '', options), { userId, code });
       logRequest(logger, clock, record, { door: 'websocket', method, status: errorTable[code].status });
       return record.requestId;
     },

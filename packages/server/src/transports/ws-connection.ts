@@ -4,7 +4,7 @@ import { getWSConnectionHandler } from '@trpc/server/adapters/ws';
 import type { WebSocket, WebSocketServer } from 'ws';
 import type { Authenticate } from '../clients/auth/principal.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { Logger } from '../platform/logger.ts';
+import type { Logger, PayloadMode } from '../platform/logger.ts';
 import { ServiceError } from '../platform/service-error.ts';
 import type { RequestContext } from '../trpc/context.ts';
 import { currentCall } from '../trpc/current-call.ts';
@@ -24,6 +24,8 @@ export interface WsConnectionOptions {
   readonly authenticate: Authenticate;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** What the log holds of inputs. */
+  readonly payloads: PayloadMode;
   readonly maxBodyBytes: number;
   /** A socket that has shown no token within so many milliseconds is closed. */
   readonly webSocketAuthMs: number;
@@ -92,6 +94,7 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
     connectionId,
     logger,
     clock,
+    payloads: options.payloads,
     inFlight,
     // The last reply is sent right after.
     onFinished: () => queueMicrotask(settle),

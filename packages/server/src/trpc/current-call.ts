@@ -5,4 +5,8 @@ import { AsyncLocalStorage } from 'node:async_hooks';
  * that it cannot read; this names the call in both cases. For transports and error formatting only: everything else gets
  * what it needs from its context.
  */
-export const currentCall = new AsyncLocalStorage<{ readonly requestId: string }>();
+export const currentCall = new AsyncLocalStorage<{
+  readonly requestId: string;
+  /** Takes an input for the log. */
+  readonly noteInput?: (input: unknown) => void;
+}>();

@@ -1,3 +1,4 @@
+import { currentCall } from './current-call.ts';
 import { isAsyncIterable, paced } from './pacing.ts';
 import { trpc } from './trpc.ts';
 
@@ -18,9 +19,17 @@ const procedure = trpc.procedure.use(pacedResults);
 /** For what needs no token: health and nothing else. */
 export const publicProcedure = procedure.meta({ summary: 'Needs no token.', access: 'public' });
 
-/** Needs a valid token of any role. `ctx.principal` is who it speaks for. */
-export const userProcedure = procedure.use(({ ctx, next }) => {
-  const { authentication } = ctx;
-  if (authentication.status === 'refused') throw authentication.error;
-  return next({ ctx: { principal: authentication.principal } });
+/** What a stranger sends is not worth a place in the log; what a user sends has the one that the operator gives it. */
+const notedInput = trpc.middleware(async ({ getRawInput, next }) => {
+  currentCall.getStore()?.noteInput?.(await getRawInput());
+  return next();
 });
+
+/** Needs a valid token of any role. `ctx.principal` is who it speaks for. */
+export const userProcedure = procedure
+  .use(({ ctx, next }) => {
+    const { authentication } = ctx;
+    if (authentication.status === 'refused') throw authentication.error;
+    return next({ ctx: { principal: authentication.principal } });
+  })
+  .use(notedInput);

@@ -46,7 +46,7 @@ describe('health', () => {
 
   it('knows no other method', async () => {
     const response = await fetch(`${world.url}/api/health/live`, { method: 'POST' });
-    expect([response.status, response.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
+    expect([response.status, response.headers.get('allow')]).toEqual([405, 'GET, HEAD, OPTIONS']);
     expect(await response.json()).toMatchObject({ code: 'METHOD_NOT_SUPPORTED', status: 405 });
   });
 });

@@ -141,6 +141,7 @@ export async function createWorld(options: Partial<HttpServerOptions> = {}) {
       destination: { write: (line: string) => void lines.push(JSON.parse(line) as LogLine) },
     }),
     clock,
+    payloads: 'redacted',
     health: async () => ({ status: 'ok', version: '1', timestamp: new Date(clock.now()).toISOString(), checks: {} }),
     version: '1',
     host: '127.0.0.1',
