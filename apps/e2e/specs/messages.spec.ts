@@ -54,6 +54,19 @@ describeEachDatabase('messages', (kind) => {
       expect((await get()).messageCount).toBe(3);
     });
 
+    it('takes its words out of the automatic title, and leaves a given one alone', async () => {
+      const { trpc, sessionId, send, get } = await newSession();
+      const first = await send('First words');
+      await send('Later words');
+      expect((await get()).title).toBe('First words');
+      await trpc.message.delete.mutate({ sessionId, messageId: first.userMessage?.id ?? '' });
+      expect((await get()).title).toBe('Later words');
+      await trpc.session.update.mutate({ sessionId, title: 'Given' });
+      const { messages } = await trpc.message.list.query({ sessionId });
+      for (const { id } of messages) await trpc.message.delete.mutate({ sessionId, messageId: id });
+      expect((await get()).title).toBe('Given');
+    });
+
     it('is refused while the session generates', async () => {
       const session = await newSession();
       const { trpc, sessionId } = session;

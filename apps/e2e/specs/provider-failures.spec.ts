@@ -182,6 +182,21 @@ describeEachDatabase('a provider that fails', (kind) => {
       expectFailure(await send({ chunks: [], finishReason: null }), 'MODEL_ERROR');
     });
 
+    it('is cut off when it does not keep to its output limit', async () => {
+      const { trpc } = world.trpc('greedy');
+      const { sessionId } = await trpc.session.create.mutate({ parameters: { maxTokens: 10 } });
+      const piece = 'x'.repeat(100);
+      world.openai.script('Without end.', { chunks: Array.from({ length: 200 }, () => piece), hold: [100] });
+      const { message } = await trpc.message.send.mutate({ sessionId, message: 'Without end.' });
+      // Held before its hundredth piece, it can only have ended by being cut off.
+      expect(message).toMatchObject({ status: 'complete', finishReason: 'length', usage: { estimated: true } });
+      expect(message.content.length).toBeGreaterThan(10 * 32);
+      expect(message.content.length).toBeLessThan(100 * piece.length);
+      const call = world.openai.calls.find(({ lastUserMessage }) => lastUserMessage === 'Without end.');
+      await call?.ended;
+      expect(call?.state).toBe('cancelled');
+    });
+
     it('has timed out when it never comes to an end', async () => {
       const sent = await sendTo('endless-model', { chunks: Array.from({ length: 500 }, () => '.'), pace: 20 });
       expect(sent.refusal).toMatchObject({ code: 'MODEL_TIMEOUT' });

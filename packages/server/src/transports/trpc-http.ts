@@ -82,7 +82,7 @@ export function createTrpcHttp(options: TrpcHttpOptions): (request: TrpcHttpRequ
       );
     }
 
-    const refusal = request.method === 'POST' ? wrongMedia(request) : null;
+    const refusal = request.method === 'POST' ? wrongMedia(request) : startedByUrl(router, paths);
     if (refusal !== null) return refuse(refusal, record);
     let body: string | null = null;
     try {
@@ -192,6 +192,18 @@ function answersRefusal(router: AnyTRPCRouter, paths: string[], request: Request
   if (called.some(({ meta }) => isRecord(meta) && meta['access'] === 'public')) return true;
   const wantsEvents = request.headers.get('accept')?.includes('text/event-stream') === true;
   return wantsEvents && request.method === 'GET' && called.some(({ type }) => type === 'subscription');
+}
+
+/** Refuses a subscription that starts something: by GET its input, what a user writes, would travel in the URL. */
+function startedByUrl(router: AnyTRPCRouter, paths: string[]): ServiceError | null {
+  const starts = paths.slice(0, maxBatchSize).some((path) => {
+    const { type, meta } = declarationOf(router, path);
+    const rest = isRecord(meta) ? meta['rest'] : undefined;
+    return type === 'subscription' && isRecord(rest) && rest['method'] === 'POST';
+  });
+  if (!starts) return null;
+  const detail = 'Over HTTP this is started by a call of its own, and followed by another subscription.';
+  return new ServiceError('BAD_REQUEST', { detail });
 }
 
 /** What a procedure declares; nothing where there is no such procedure. */

@@ -344,6 +344,16 @@ describe('subscriptions as server-sent events', () => {
     expect((await fetch(`${world.url}/trpc/follow`)).status).toBe(401);
   });
 
+  it('are not taken where they start something: what a user writes does not travel in a URL', async () => {
+    const text = encodeURIComponent(JSON.stringify({ json: { text: 'private' } }));
+    for (const path of [`starts?input=${text}`, `starts?batch=1&input=${text}`, `follow,starts?batch=1&input={}`]) {
+      const response = await world.fetch(`/trpc/${path}`, { headers });
+      expect(response.status).toBe(400);
+      expect(await response.json()).toMatchObject({ error: { json: { data: { code: 'BAD_REQUEST' } } } });
+    }
+    expect(world.seen).toEqual([]);
+  });
+
   it('end without a word when they are severed', async () => {
     const text = await readEvents(await world.fetch('/trpc/severed', { headers }));
     expect(text).toContain('event: connected');

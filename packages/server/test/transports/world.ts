@@ -89,6 +89,16 @@ function toyRouter(log: ReturnType<typeof toyLog>, gates: Map<string, PromiseWit
     follow: userProcedure
       .input(z.object({ lastEventId: z.string().optional() }).optional())
       .subscription(({ input, signal }) => log.read(Number(input?.lastEventId ?? 0), signal)),
+    starts: userProcedure
+      .meta({
+        summary: 'Starts something.',
+        rest: { method: 'POST', path: '/api/starts', operationId: 'starts', tag: 'System' },
+      })
+      .input(z.object({ text: z.string() }))
+      .subscription(async function* ({ input }) {
+        seen.push(input);
+        yield tracked('1', input.text);
+      }),
     brokenAtOnce: userProcedure.subscription((): AsyncIterable<number> => {
       throw new Error('secret: broke');
     }),

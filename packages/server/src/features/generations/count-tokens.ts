@@ -10,7 +10,10 @@ export const replyOverheadTokens = 3;
  * longer than this many code points are counted in pieces of it, which is off by about a token a piece.
  */
 const longestRun = 32;
-const longRuns = new RegExp(`\\S{${longestRun + 1},}|\\s{${longestRun + 1},}`, 'gu');
+/** One match takes stack for each code point of it, and a run of some millions would take more than there is. */
+const longestMatch = 1024 * longestRun;
+const matchLength = `{${longestRun + 1},${longestMatch}}`;
+const longRuns = new RegExp(`\\S${matchLength}|\\s${matchLength}`, 'gu');
 const pieces = new RegExp(`[^]{1,${longestRun}}`, 'gu');
 /** Text that looks like a special token is ordinary text here: it came from a person or a model. */
 const noSpecialTokens = { disallowedSpecial: new Set<string>() };

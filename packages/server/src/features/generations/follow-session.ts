@@ -71,6 +71,14 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
     return snapshot?.message == null ? { kind: 'start-over' } : { kind: 'generation', snapshot };
   }
 
+  /** Whether the row knows of more than the log here: a log that missed a deletion would tell what was deleted. */
+  async function isOutdated(sessionId: string): Promise<boolean> {
+    const newest = await log.newest(sessionId);
+    if (newest === null) return false;
+    const state = await readSession.state(sessionId);
+    return state !== null && comparePositions(newest, state.position) < 0;
+  }
+
   /** The generation that a reader at `last` is in, or is to begin with; null where it is in none. */
   async function generationAt(sessionId: string, last: Position, state: SessionState): Promise<string | null> {
     // Everything before the answer that runs has been told: it is the next.
@@ -143,7 +151,7 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
   return async function* followSession({ sessionId, after }, signal) {
     using bells: ReaderBells = listen({ log, sessionId, watch, watched: sessionId });
     const cursor: SessionCursor = { last: after ?? { fence: 0, number: 0 }, answer: null };
-    let withHistory = after === null;
+    let withHistory = after === null || (await isOutdated(sessionId));
     for (let firstLook = true; !signal.aborted; firstLook = false) {
       if (withHistory) {
         const position = yield* history(sessionId);

@@ -31,6 +31,10 @@ export interface GenerationLog {
   subscribe(sessionId: string, wake: (reason: WakeReason) => void): () => void;
   /** Sends the readers of a session to the row: what happened is there. */
   nudge(sessionId: string): void;
+  /** Keeps what is there for those who come back soon, and no longer: the generation ends elsewhere. */
+  retire(sessionId: string): void;
+  /** The newest position held; null where nothing is. */
+  newest(sessionId: string): Promise<Position | null>;
   /** Lets go of the readers of a session, whose end cannot be told for now. */
   sever(sessionId: string): void;
   /** Puts one entry in the place of all: the last of a session that is deleted, kept so that late writers are refused. */

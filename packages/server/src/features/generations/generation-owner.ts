@@ -33,7 +33,10 @@ export interface GenerationOwner {
   /** Runs `work` as the owner of a generation, from admission to its end. */
   own(generation: RunningGeneration, confirmedAt: number, work: () => Promise<void>): void;
   owns(generationId: string): boolean;
-  /** True while the lease is known to be held; a heartbeat that came late is made up for first. */
+  /**
+   * True once the lease is known to be held, false when another instance has taken it or the generation is cancelled. A
+   * heartbeat that came late is made up for first, for as long as that takes.
+   */
   confirm(generation: RunningGeneration): Promise<boolean>;
   /** Puts a change of its session among the events of a generation; false where it does not run here (any more). */
   announce(generationId: string, event: SessionChangeEvent): Promise<boolean>;
@@ -55,6 +58,8 @@ interface Owned {
   readonly ended: Promise<void>;
 }
 
+/** A heartbeat that takes longer than this part of the lease is given up for the next one. */
+const heartbeatsInLease = 3;
 /** What is left for storing the ends after the grace is over. */
 const drainEndMilliseconds = 4000;
 
@@ -71,11 +76,22 @@ export function createGenerationOwner(deps: OwnerDependencies): GenerationOwner 
 
   /** Never two at once: a caller that comes while one runs gets a new one after it, as that may have read too early. */
   function beat(): Promise<void> {
-    const next = (beating ?? Promise.resolve()).then(heartbeat).finally(() => {
+    const next = (beating ?? Promise.resolve()).then(boundedHeartbeat).finally(() => {
       if (beating === next) beating = null;
     });
     beating = next;
     return next;
+  }
+
+  /** A connection that has gone silent must not cost the lease: the next heartbeat takes another one. */
+  async function boundedHeartbeat(): Promise<void> {
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const cancel = clock.after(leaseMilliseconds / heartbeatsInLease, () => {
+      logger.warn({ generations: owned.size }, 'the database has not answered a heartbeat in time');
+      resolve();
+    });
+    await Promise.race([heartbeat(), late]);
+    cancel();
   }
 
   async function heartbeat(): Promise<void> {
@@ -103,7 +119,8 @@ export function createGenerationOwner(deps: OwnerDependencies): GenerationOwner 
         const row = saved.rows.get(entry.generation.id);
         if (row === undefined || row.fence !== entry.generation.fence) entry.generation.cancel('fenced');
         else {
-          entry.confirmedAt = at;
+          // One that was given up may be answered after the next.
+          entry.confirmedAt = Math.max(entry.confirmedAt, at);
           if (row.stopRequestedBy !== null) entry.generation.cancel(row.stopRequestedBy);
         }
       }
@@ -145,9 +162,15 @@ export function createGenerationOwner(deps: OwnerDependencies): GenerationOwner 
       const entry = owned.get(generation.id);
       // Work may ask before it is registered: it was admitted an instant ago.
       if (entry === undefined) return true;
-      if (clock.now() - entry.confirmedAt < leaseMilliseconds) return generation.cancellation !== 'fenced';
-      await beat();
-      return clock.now() - entry.confirmedAt < leaseMilliseconds && generation.cancellation !== 'fenced';
+      const isHeld = () => clock.now() - entry.confirmedAt < leaseMilliseconds && generation.cancellation !== 'fenced';
+      const isInDoubt = () => !isHeld() && !generation.signal.aborted;
+      if (isInDoubt()) await beat();
+      // No answer is no fence: the whole text is here and nowhere else, so it waits for a database that is away.
+      while (isInDoubt()) {
+        await delay(clock, interval, generation.signal).catch(() => undefined);
+        if (isInDoubt()) await beat();
+      }
+      return isHeld();
     },
     async announce(generationId, event) {
       const generation = owned.get(generationId)?.generation;

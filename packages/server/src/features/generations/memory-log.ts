@@ -39,10 +39,14 @@ export function createMemoryLog({
     return log;
   }
 
-  function forget(sessionId: string, log: SessionLog, upTo: Position): void {
+  function drop(log: SessionLog, upTo: Position): void {
     const kept = log.entries.slice(firstAfter(log.entries, upTo));
     log.entries = kept;
     log.bytes = kept.reduce((sum, entry) => sum + costOf(entry.event), 0);
+  }
+
+  function forget(sessionId: string, log: SessionLog, upTo: Position): void {
+    drop(log, upTo);
     closeIfUnused(sessionId, log);
   }
 
@@ -54,6 +58,8 @@ export function createMemoryLog({
     append(sessionId, entries) {
       const log = open(sessionId);
       for (const entry of entries) {
+        // Who comes back to a place before a deletion starts over: what was deleted is not told again.
+        if (entry.event.type === 'message-deleted') drop(log, entry.position);
         if (comparePositions(entry.position, log.newest) <= 0) return Promise.resolve(false);
         log.entries.push(entry);
         log.newest = entry.position;
@@ -81,6 +87,15 @@ export function createMemoryLog({
     },
     nudge(sessionId) {
       for (const wake of logs.get(sessionId)?.wakes ?? []) wake('row');
+    },
+    retire(sessionId) {
+      const log = logs.get(sessionId);
+      if (log === undefined) return;
+      const { newest } = log;
+      clock.after(bufferMilliseconds, () => forget(sessionId, log, newest));
+    },
+    newest(sessionId) {
+      return Promise.resolve(logs.get(sessionId)?.entries.at(-1)?.position ?? null);
     },
     sever(sessionId) {
       for (const wake of logs.get(sessionId)?.wakes ?? []) wake('severed');

@@ -39,6 +39,10 @@ interface StreamResult {
   failure: ErrorCode | null;
 }
 
+/** Beyond any token that is not padding. */
+const unitsPerToken = 32;
+/** Held in memory, counted and stored as one text. */
+const maxAnswerUnits = 1024 * 1024;
 /** How long the end of a generation is tried to be stored. */
 const endPatienceMilliseconds = 30_000;
 
@@ -64,6 +68,11 @@ export function createRunGeneration(deps: RunDependencies): RunGeneration {
           case 'text':
             await publish(running, event.text);
             await probe('streaming', id);
+            if (running.text.length > mostText(prompt)) {
+              logger.warn({ generationId: id, modelId: result.servedBy }, 'a model does not keep to its output limit');
+              // Leaving the loop cancels upstream.
+              return { ...result, finishReason: 'length' };
+            }
             break;
           case 'usage':
             result.usage = event.usage;
@@ -147,12 +156,14 @@ export function createRunGeneration(deps: RunDependencies): RunGeneration {
     running.settle();
     if (running.cancellation === 'fenced') {
       logger.warn({ generationId: id, sessionId }, 'another instance has taken over a generation');
+      log.retire(sessionId);
       log.nudge(sessionId);
       return;
     }
     const outcome = await decide(admitted, running, result);
     await probe('ending', id);
     const message = await storeEnd(admitted, outcome);
+    if (typeof message === 'string') log.retire(sessionId);
     if (message === 'taken-over') return void log.nudge(sessionId);
     if (message === 'not-stored') return void log.sever(sessionId);
     await probe('ended', id);
@@ -169,6 +180,11 @@ export function createRunGeneration(deps: RunDependencies): RunGeneration {
     const running = createRunningGeneration(admitted);
     owner.own(running, admitted.confirmedAt, () => run(admitted, running));
   };
+}
+
+/** More code units than an answer of the limit's tokens can reasonably have: a provider may not know the limit at all. */
+function mostText({ maxTokens }: PreparedPrompt): number {
+  return Math.min(maxTokens * unitsPerToken, maxAnswerUnits);
 }
 
 /** What a model of the fallback chain is sent: the same prompt, with less room for the answer where it has less. */

@@ -23,6 +23,8 @@ export function createSegmentsStore({ tables }: Pick<Database, 'tables'>) {
         .onConflictDoUpdate({
           target: [generationSegments.generationId, generationSegments.sequence],
           set: { text: sql`excluded.text`, fence: sql`excluded.fence`, number: sql`excluded.number` },
+          // A late statement of a connection that hung has less text than what was stored since.
+          setWhere: sql`excluded.number > ${generationSegments.number}`,
         });
     },
 

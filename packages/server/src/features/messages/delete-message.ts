@@ -32,6 +32,7 @@ export function createDeleteMessage({
       if ((await store.lockSession(tx, userId, sessionId)) === null) throw new ServiceError('NOT_FOUND');
       await requireIdle(tx, sessionId);
       if (!(await store.remove(tx, sessionId, messageId, new Date(clock.now())))) throw new ServiceError('NOT_FOUND');
+      await store.renewAutomaticTitle(tx, sessionId);
       return announceChange.place(tx, sessionId);
     });
     await announceChange.publish(sessionId, place, { type: 'message-deleted', messageId });

@@ -6,8 +6,8 @@ import type { RequireSession } from './require-session.ts';
 
 export type ListMessages = (request: ListMessagesInput & { userId: string }) => Promise<ListMessagesOutput>;
 
-/** Where a list of messages stands: the sequence of the last one shown. */
-export const messageCursor = z.int().min(0);
+/** Where a list of messages stands: the sequence of the last one shown. What no column can hold was never given out. */
+export const messageCursor = z.int32().min(0);
 
 export interface ListMessagesDependencies {
   readonly requireSession: RequireSession;

@@ -70,9 +70,10 @@ export function createMessageRouter(operations: MessageOperations) {
         },
       })
       .input(streamMessageInput)
-      .subscription(async ({ ctx, input, signal = never }) =>
-        tracking<GenerationEvent>(await operations.streamMessage({ ...input, userId: ctx.principal.userId }, signal)),
-      ),
+      .subscription(async ({ ctx, input, signal = never }) => {
+        const streamed = await operations.streamMessage({ ...input, userId: ctx.principal.userId }, signal);
+        return tracking<GenerationEvent>(replayable(ctx, streamed));
+      }),
     follow: userProcedure
       .meta({
         summary: 'Streams an answer that was started elsewhere, or goes on after an event.',

@@ -3,6 +3,7 @@ import type { Message } from '@chat-service/shared/objects';
 import type { Database, Queryable } from '../../db/database.ts';
 import type { PageStart } from '../../platform/paging.ts';
 import { toMessage } from '../generations/message-row.ts';
+import { automaticTitle } from '../generations/automatic-title.ts';
 import { contentSoFar } from '../generations/content-so-far.ts';
 
 export interface OwnedSession {
@@ -81,6 +82,20 @@ export function createMessagesStore({ query, tables, dialect }: Database) {
         .set({ messageCount: sql`${sessions.messageCount} - 1`, updatedAt: now })
         .where(eq(sessions.id, sessionId));
       return true;
+    },
+
+    /** Makes an automatic title anew: the words of a deleted message must not stay in it. */
+    async renewAutomaticTitle(tx: Queryable, sessionId: string): Promise<void> {
+      const [oldest] = await tx
+        .select({ content: messages.content })
+        .from(messages)
+        .where(and(eq(messages.sessionId, sessionId), eq(messages.role, 'user')))
+        .orderBy(asc(messages.sequence))
+        .limit(1);
+      await tx
+        .update(sessions)
+        .set({ title: oldest === undefined ? null : automaticTitle(oldest.content) })
+        .where(and(eq(sessions.id, sessionId), eq(sessions.titleIsAutomatic, true)));
     },
   };
 }

@@ -4,6 +4,7 @@ import type { FindByKey } from '../generations/find-by-key.ts';
 import type { FollowGeneration, FollowRequest } from '../generations/follow-generation.ts';
 import type { ResolveReader } from '../generations/resolve-reader.ts';
 import type { SendRequest } from '../generations/send-request.ts';
+import type { Replayable } from '../idempotency/replayable.ts';
 import type { StartGeneration } from '../generations/start-generation.ts';
 import { identify, type EventStream } from './follow-message.ts';
 
@@ -23,20 +24,20 @@ export interface StreamMessageDependencies {
 export type StreamMessage = (
   request: SendRequest & { readonly lastEventId?: string | null | undefined },
   signal: AbortSignal,
-) => Promise<EventStream | null>;
+) => Promise<Replayable<EventStream | null>>;
 
 export function createStreamMessage(deps: StreamMessageDependencies): StreamMessage {
   const { startGeneration, awaitGeneration, resolveReader, findByKey, followGeneration } = deps;
 
-  async function start(request: SendRequest, signal: AbortSignal): Promise<FollowRequest | null> {
+  async function start(request: SendRequest, signal: AbortSignal): Promise<Replayable<FollowRequest | null>> {
     const { generationId, claimFence } = await startGeneration(request);
     const { sessionId, userId } = request;
     if (claimFence === null) {
       // It may still be refused, which is to be told before anything is sent.
       await awaitGeneration({ id: generationId, sessionId }, 'admitted', signal);
-      return resolveReader({ userId, sessionId, generationId });
+      return { output: await resolveReader({ userId, sessionId, generationId }), replayed: true };
     }
-    return { generationId, sessionId, claimFence, from: 'start' };
+    return { output: { generationId, sessionId, claimFence, from: 'start' }, replayed: false };
   }
 
   /** A readable id names its generation; under an unreadable one the key still tells which one it was. */
@@ -51,7 +52,10 @@ export function createStreamMessage(deps: StreamMessageDependencies): StreamMess
   }
 
   return async function streamMessage({ lastEventId, ...request }, signal) {
-    const reader = lastEventId == null ? await start(request, signal) : await resume(request, lastEventId);
-    return reader === null ? null : identify(followGeneration, reader, signal);
+    const { output: reader, replayed } =
+      lastEventId == null
+        ? await start(request, signal)
+        : { output: await resume(request, lastEventId), replayed: false };
+    return { output: reader === null ? null : identify(followGeneration, reader, signal), replayed };
   };
 }

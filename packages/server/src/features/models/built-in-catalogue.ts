@@ -9,7 +9,7 @@ const demo: CatalogueFileModel = {
   capabilities: ['general'],
   creditCost: { input: 0.01, output: 0.03 },
   maxTokens: 4_096,
-  contextWindow: 32_768,
+  contextWindow: 262_144,
   ratings: { speed: 3, quality: 1 },
 };
 

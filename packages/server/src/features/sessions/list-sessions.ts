@@ -14,7 +14,8 @@ export interface ListSessionsDependencies {
   readonly toSession: ToSession;
 }
 
-const latestTime = 8.64e15;
+/** The end of the year 9999: later times are written in a form that not every database reads. */
+const latestTime = 253_402_300_799_999;
 const sessionCursor = z
   .tuple([z.int().min(0).max(latestTime), z.uuid()])
   .transform(([sortAt, id]) => ({ sortAt: new Date(sortAt), id }));

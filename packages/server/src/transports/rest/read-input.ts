@@ -28,8 +28,8 @@ export function readInput(
   const takesBody = (method === 'POST' || method === 'PATCH') && when !== 'resuming';
   const input = takesBody ? readBody(body) : readQuery(route.input, query);
   if ('lastEventId' in route.input.shape) {
-    const lastEventId = headers.get(headerFields.lastEventId) ?? query.get('lastEventId');
-    if (lastEventId !== null) input['lastEventId'] = lastEventId;
+    const lastEventId = headers.get(headerFields.lastEventId) ?? oneOrAll(query.getAll('lastEventId'));
+    if (lastEventId !== undefined) input['lastEventId'] = lastEventId;
   }
   if (idempotencyKey !== undefined) {
     const key = headers.get(headerFields.idempotencyKey);
@@ -55,12 +55,15 @@ function readBody(body: unknown): Record<string, unknown> {
 function readQuery(schema: z.ZodObject, query: URLSearchParams): Record<string, unknown> {
   const input: Record<string, unknown> = {};
   for (const [name, field] of Object.entries<z.core.$ZodType>(schema.shape)) {
-    const values = query.getAll(name);
-    const [value] = values;
-    if (value === undefined) continue;
-    input[name] = values.length > 1 ? values : coerce(field, value);
+    const value = oneOrAll(query.getAll(name));
+    if (value !== undefined) input[name] = typeof value === 'string' ? coerce(field, value) : value;
   }
   return input;
+}
+
+/** A parameter that is repeated is no single value, and is left to the schema to refuse. */
+function oneOrAll(values: readonly string[]): string | readonly string[] | undefined {
+  return values.length > 1 ? values : values[0];
 }
 
 const decimalInteger = /^-?(?:0|[1-9]\d{0,14})$/u;
@@ -79,12 +82,12 @@ function innermost(field: z.core.$ZodType): z.core.$ZodType {
     : field;
 }
 
-/** Names the header in errors about a field that came in one. */
+/** Names the header in a procedure's errors about a field that came in one. */
 export function nameHeaders(error: ServiceError, headers: Headers): ServiceError {
   if (error.errors === undefined) return error;
   const names: Readonly<Partial<Record<string, string>>> = headerFields;
   const errors = error.errors.map(({ path, message }) => {
-    const name = names[path];
+    const name = Object.hasOwn(names, path) ? names[path] : undefined;
     return { path: name !== undefined && headers.has(name) ? name : path, message };
   });
   return new ServiceError(error.code, {

@@ -8,13 +8,15 @@ import type { Authentication, RequestContext } from '../../trpc/context.ts';
 import { currentCall } from '../../trpc/current-call.ts';
 import { emptyStream } from '../../trpc/empty-stream.ts';
 import { toServiceError } from '../../trpc/error-mapping.ts';
+import { hasProtoKey } from '../../trpc/forbidden-keys.ts';
 import { isAsyncIterable } from '../../trpc/pacing.ts';
 import { readText } from '../body.ts';
 import { bearerToken, challenge, endOfToken, judgeToken } from '../credentials.ts';
 import { problemResponse } from '../problem.ts';
 import { logCause, type RequestRecord } from '../request-log.ts';
 import { guardStream } from '../stream-guard.ts';
-import { acceptsType, isJsonType } from './media-types.ts';
+import { chooseRoute } from './choose-route.ts';
+import { isJsonType } from './media-types.ts';
 import { nameHeaders, readInput } from './read-input.ts';
 import { createRouteTable, type RestRoute, type RouteMatch, type RouteTable } from './route-table.ts';
 import { eventStreamBody, eventStreamHeaders, eventStreamPrefix } from './sse-writer.ts';
@@ -46,6 +48,9 @@ export interface RestAdapter {
   answer(request: RestRequest): Promise<Response> | null;
 }
 
+/** Why a call is aborted. Nobody is left to be told, and nothing has failed. */
+const clientLeft = new Error('The client has left.');
+
 /**
  * The REST door: the same procedures under paths, with their own validation, authorisation, limits and errors. What a
  * procedure declares is all that is known here about it.
@@ -59,15 +64,19 @@ export function createRestAdapter(options: RestAdapterOptions): RestAdapter {
     const token = bearerToken(request.headers.get('authorization') ?? undefined);
     const authentication = await judgeToken(authenticate, token);
     if (authentication.status === 'verified') record.userId = authentication.principal.userId;
-    const route = chooseRoute(match.routes, request);
+    const [{ declaration } = { declaration: null }] = match.routes;
+    if (declaration !== null) record.route = declaration.path;
+    // Before anything else is judged or read: a stranger's body is not worth its bytes.
+    if (authentication.status === 'refused' && !match.routes.some(({ isPublic }) => isPublic)) {
+      throw authentication.error;
+    }
+    const query = new URL(request.url).searchParams;
+    const route = chooseRoute(match.routes, { headers: request.headers, query });
     if (route === null) throw new ServiceError('NOT_ACCEPTABLE', { detail: 'No accepted media type can be sent.' });
-    record.route = route.declaration.path;
-    // Before the body is read: a stranger's body is not worth its bytes.
-    if (authentication.status === 'refused' && !route.isPublic) throw authentication.error;
     const text = request.method === 'POST' || request.method === 'PATCH' ? await readText(incoming, maxBodyBytes) : '';
     const input = readInput(route, {
       parameters: match.parameters,
-      query: new URL(request.url).searchParams,
+      query,
       headers: request.headers,
       body: text === '' ? undefined : parseBody(request, text),
     });
@@ -84,7 +93,8 @@ export function createRestAdapter(options: RestAdapterOptions): RestAdapter {
     const responseHeaders = new Headers();
     const context: RequestContext = { requestId: record.requestId, authentication, clientAddress, responseHeaders };
     const leaving = new AbortController();
-    const leave = () => leaving.abort(new Error('The client has left.'));
+    const leave = () => leaving.abort(clientLeft);
+    if (rest.outgoing.destroyed) leave();
     rest.outgoing.once('close', leave);
     const result: unknown = await currentCall.run(record, () =>
       callTRPCProcedure({
@@ -95,12 +105,20 @@ export function createRestAdapter(options: RestAdapterOptions): RestAdapter {
         getRawInput: () => Promise.resolve(input),
         signal: leaving.signal,
         batchIndex: 0,
+      }).catch((error: unknown) => {
+        throw nameHeaders(toServiceError(error), request.headers);
       }),
     );
-    if (result === emptyStream) return new Response(null, { status: 204, headers: responseHeaders });
-    if (isAsyncIterable(result)) return streamed(rest, result, authentication);
+    if (isAsyncIterable(result) && result !== emptyStream) {
+      for (const [name, value] of Object.entries(eventStreamHeaders)) responseHeaders.set(name, value);
+      // The events that nobody is to read are not begun.
+      if (request.method === 'HEAD') return new Response(null, { headers: responseHeaders });
+      const body = streamed(rest, result, { authentication, leaving: leaving.signal });
+      return new Response(body, { headers: responseHeaders });
+    }
     const { status = 200, location } = route.declaration;
     responseHeaders.set('Cache-Control', 'no-store');
+    if (result === emptyStream) return new Response(null, { status: 204, headers: responseHeaders });
     if (location !== undefined) responseHeaders.set('Location', fillPath(location, result));
     if (status === 204) return new Response(null, { status, headers: responseHeaders });
     responseHeaders.set('Content-Type', 'application/json');
@@ -111,11 +129,14 @@ export function createRestAdapter(options: RestAdapterOptions): RestAdapter {
   }
 
   function streamed(
-    { incoming, outgoing }: RestRequest,
+    { incoming, outgoing, record }: RestRequest,
     source: AsyncIterable<unknown>,
-    authentication: Authentication,
-  ) {
-    const body = guardStream(eventStreamBody(source, clock), {
+    { authentication, leaving }: { authentication: Authentication; leaving: AbortSignal },
+  ): ReadableStream<Uint8Array> {
+    const onFailure = (cause: unknown) => {
+      if (!leaving.aborted) logCause(logger, toServiceError(cause), record.requestId, record.route);
+    };
+    return guardStream(eventStreamBody(source, { clock, onFailure }), {
       clock,
       signal: options.closing,
       stallMs: options.streamStallMs,
@@ -127,11 +148,11 @@ export function createRestAdapter(options: RestAdapterOptions): RestAdapter {
         incoming.socket.destroy();
       },
     });
-    return new Response(body, { status: 200, headers: eventStreamHeaders });
   }
 
   function refuse(thrown: unknown, { request, record, incoming }: RestRequest): Response {
-    const error = nameHeaders(toServiceError(thrown), request.headers);
+    const error = toServiceError(thrown);
+    if (error.cause === clientLeft) return new Response(null, { status: 499 });
     record.code = error.code;
     logCause(logger, error, record.requestId, record.route);
     const headers: Record<string, string> = {};
@@ -149,9 +170,9 @@ export function createRestAdapter(options: RestAdapterOptions): RestAdapter {
       const { match, methods } = table.match(request.method === 'HEAD' ? 'GET' : request.method, pathname);
       if (methods.length === 0) return null;
       if (match === null) {
+        const headers = { Allow: [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ') };
+        if (request.method === 'OPTIONS') return Promise.resolve(new Response(null, { status: 204, headers }));
         record.code = 'METHOD_NOT_SUPPORTED';
-        const allow = methods.includes('GET') ? [...methods, 'HEAD'] : methods;
-        const headers = { Allow: allow.join(', ') };
         return Promise.resolve(problemResponse(new ServiceError('METHOD_NOT_SUPPORTED'), record.requestId, headers));
       }
       return serve(rest, match).catch((error: unknown) => refuse(error, rest));
@@ -159,26 +180,16 @@ export function createRestAdapter(options: RestAdapterOptions): RestAdapter {
   };
 }
 
-/** Which of the procedures that share a path a request means; null when none can answer with an accepted type. */
-function chooseRoute(routes: readonly RestRoute[], { headers }: Request): RestRoute | null {
-  const accept = headers.get('accept');
-  const candidates = routes.filter(({ type, declaration }) => {
-    if (declaration.when === 'resuming' && !headers.has('last-event-id')) return false;
-    return acceptsType(accept, type === 'subscription' ? 'text/event-stream' : 'application/json');
-  });
-  // Of several that could answer, the one for this very kind of request; a stream, unless only JSON is accepted.
-  return (
-    candidates.find(({ declaration }) => declaration.when === 'resuming') ??
-    candidates.find(({ declaration }) => declaration.when === undefined) ??
-    candidates[0] ??
-    null
-  );
-}
-
 function parseBody({ headers }: Request, text: string): unknown {
   if (!isJsonType(headers.get('content-type')) || (headers.get('content-encoding') ?? 'identity') !== 'identity') {
     throw new ServiceError('UNSUPPORTED_MEDIA_TYPE', { detail: 'The body has to be plain application/json.' });
   }
+  const body = readJson(text);
+  if (hasProtoKey(body)) throw new ServiceError('BAD_REQUEST', { detail: 'No member may be called __proto__.' });
+  return body;
+}
+
+function readJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

@@ -17,24 +17,32 @@ export const eventStreamPrefix = ': stream\nretry: 1000\n\n';
 /**
  * The events of a subscription as server-sent events: `id`, `event` (the type) and one line of JSON, which no text of a
  * model can break out of. A comment is sent whenever nothing else is for 15 s. It is pulled: a reader that does not read
- * holds back its own source and nothing else. When the source fails the stream ends without a word, and the client
- * resumes after the last id.
+ * holds back its own source and nothing else. When the source fails, `onFailure` is told, the stream ends without a
+ * word, and the client resumes after the last id.
  */
-export function eventStreamBody(source: AsyncIterable<unknown>, clock: Clock): ReadableStream<Uint8Array> {
+export function eventStreamBody(
+  source: AsyncIterable<unknown>,
+  { clock, onFailure }: { clock: Clock; onFailure: (cause: unknown) => void },
+): ReadableStream<Uint8Array> {
   const iterator = source[Symbol.asyncIterator]();
   const encoder = new TextEncoder();
   let pending: Promise<IteratorResult<unknown>> | null = null;
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        pending ??= iterator.next();
-        const { promise: silence, resolve } = Promise.withResolvers<null>();
-        const cancel = clock.after(commentMs, () => resolve(null));
-        const result = await Promise.race([pending, silence]).finally(cancel);
-        if (result === null) return controller.enqueue(encoder.encode(':\n\n'));
-        pending = null;
-        if (result.done === true) return controller.close();
-        controller.enqueue(encoder.encode(eventText(result.value)));
+        try {
+          pending ??= iterator.next();
+          const { promise: silence, resolve } = Promise.withResolvers<null>();
+          const cancel = clock.after(commentMs, () => resolve(null));
+          const result = await Promise.race([pending, silence]).finally(cancel);
+          if (result === null) return controller.enqueue(encoder.encode(':\n\n'));
+          pending = null;
+          if (result.done === true) return controller.close();
+          controller.enqueue(encoder.encode(eventText(result.value)));
+        } catch (error) {
+          onFailure(error);
+          throw error;
+        }
       },
       async cancel() {
         await iterator.return?.();
@@ -51,5 +59,15 @@ function eventText(value: unknown): string {
   if (typeof data !== 'object' || data === null || !('type' in data) || typeof data.type !== 'string') {
     throw new TypeError('An event of a REST stream has no type.');
   }
-  return `id: ${id}\nevent: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`;
+  return `id: ${id}\nevent: ${data.type}\ndata: ${oneLine(data)}\n\n`;
+}
+
+/** JSON leaves these as they are; the standard ends no line at them, but readers that split text by Unicode's rules do. */
+const furtherLineEnds = /[\u0085\u2028\u2029]/gu;
+
+function oneLine(data: object): string {
+  return JSON.stringify(data).replaceAll(
+    furtherLineEnds,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }

@@ -40,4 +40,10 @@ describe('counting tokens', () => {
     expect(counted).toBeGreaterThanOrEqual(tokens / 2);
     expect(counted).toBeLessThanOrEqual(tokens * 2);
   });
+
+  it.each(['a', ' ', '漢'])('counts millions of %j, which no one match can hold', async (character) => {
+    const countTokens = await loadTokenCounter();
+    const part = 1_048_576;
+    expect(countTokens(character.repeat(8 * part))).toBe(8 * countTokens(character.repeat(part)));
+  });
 });

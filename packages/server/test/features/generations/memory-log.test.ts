@@ -45,6 +45,19 @@ describe('the memory log', () => {
     expect(await places('9-9')).toEqual([]);
   });
 
+  it('tells nothing from before a deletion, also when that comes late', async () => {
+    const deleted = (messageId: string) => ({ type: 'message-deleted' as const, messageId });
+    await log.append(sessionId, entries('0-0', ['1-1', start()], ['1-2', chunk('gone')], ['1-3', done('gone')]));
+    expect(await log.append(sessionId, entries('1-3', ['2-1', deleted('first')]))).toBe(true);
+    expect(await places()).toEqual(['2-1']);
+    await log.append(sessionId, entries('3-1', ['4-1', start()]));
+    expect(await log.append(sessionId, entries('2-1', ['3-1', deleted('second')]))).toBe(false);
+    expect(await places()).toEqual(['4-1']);
+    await log.append(sessionId, entries('4-1', ['4-2', done('')]));
+    await clock.advance(bufferMilliseconds);
+    expect(await places()).toEqual([]);
+  });
+
   it('keeps the sessions apart', async () => {
     await log.append(sessionId, entries('0-0', ['1-1', start()]));
     await log.append(other, entries('0-0', ['5-1', start()]));

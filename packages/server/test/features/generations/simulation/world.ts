@@ -109,7 +109,7 @@ export async function createWorld(seed: number, createRows: CreateRows) {
     try {
       if (random.chance(0.05)) throw new ServiceError('MODEL_UNAVAILABLE');
       await schedule.point(instance.process);
-      const prompt = { messages: [], parameters: {}, promptTokens: 1, maxTokens: 9, prices: {} };
+      const prompt = { messages: [], parameters: {}, promptTokens: 1, maxTokens: 10_000, prices: {} };
       instance.run(await instance.admit(claim, 'question', { ...prompt, answeredMessageId: null }));
     } catch (error) {
       const refusal = error instanceof ServiceError ? error : new ServiceError('INTERNAL', { cause: error });

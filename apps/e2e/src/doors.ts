@@ -1,0 +1,75 @@
+import { createAppRouter } from '@chat-service/server/app-router';
+import { createMessageRouter } from '@chat-service/server/features/messages/message-router';
+import { createModelRouter } from '@chat-service/server/features/models/model-router';
+import { createSessionRouter } from '@chat-service/server/features/sessions/session-router';
+import { createSystemRouter } from '@chat-service/server/features/system/system-router';
+import { createRouteTable, parametersOf, type RestRoute } from '@chat-service/server/transports/rest/route-table';
+import { callOverHttp } from './raw-http.ts';
+import { callRest } from './rest.ts';
+import type { World } from './world.ts';
+
+export type Input = Readonly<Record<string, unknown>>;
+
+/** What a door answered, as far as both of them say it. */
+export interface Answer {
+  readonly status: number;
+  /** Null for what has no content. */
+  readonly result: unknown;
+  readonly refusal: Readonly<Record<string, unknown>> | null;
+}
+
+/** The service's router by its declarations alone: nothing here is called. */
+const router = createAppRouter({
+  session: createSessionRouter({} as Parameters<typeof createSessionRouter>[0]),
+  message: createMessageRouter({} as Parameters<typeof createMessageRouter>[0]),
+  model: createModelRouter({} as Parameters<typeof createModelRouter>[0]),
+  system: createSystemRouter({} as Parameters<typeof createSystemRouter>[0]),
+});
+
+/** Of every procedure that answers once: how it is called over REST. */
+export const routes: ReadonlyMap<string, RestRoute> = new Map(
+  createRouteTable(router)
+    .routes.filter(({ type }) => type !== 'subscription')
+    .map((route) => [route.procedure, route]),
+);
+
+export interface Caller {
+  readonly world: World;
+  readonly sub: string;
+}
+
+/** Calls a procedure by its REST path. Fields that cannot travel there must not be in the input. */
+export async function callByRest({ world, sub }: Caller, procedure: string, input: Input): Promise<Answer> {
+  const route = routes.get(procedure);
+  if (route === undefined) throw new Error(`${procedure} is not on the REST door`);
+  const { method, path, when } = route.declaration;
+  const inPath = new Set(parametersOf(path));
+  const { idempotencyKey, ...fields } = input;
+  const filled = path.replaceAll(/\{(\w+)\}/gu, (_, name: string) => encodeURIComponent(String(fields[name])));
+  const rest = Object.entries(fields).filter(([name]) => !inPath.has(name));
+  const hasBody = method === 'POST' || method === 'PATCH';
+  const query = hasBody
+    ? ''
+    : `?${new URLSearchParams(rest.map(([name, value]): [string, string] => [name, String(value)])).toString()}`;
+  const answer = await callRest<Record<string, unknown>>(world, `${method} ${filled}${query}`, {
+    sub,
+    headers: {
+      ...(typeof idempotencyKey === 'string' && { 'idempotency-key': idempotencyKey }),
+      ...(when === 'json' && { accept: 'application/json' }),
+    },
+    ...(hasBody && { body: Object.fromEntries(rest) }),
+  });
+  const isProblem = answer.headers.get('content-type') === 'application/problem+json';
+  return { status: answer.status, result: isProblem ? null : answer.body, refusal: isProblem ? answer.body : null };
+}
+
+/** The same over tRPC, with the status that REST gives. */
+export async function callByTrpc({ world, sub }: Caller, procedure: string, input: Input): Promise<Answer> {
+  const route = routes.get(procedure);
+  if (route === undefined || route.type === 'subscription') throw new Error(`${procedure} does not answer once`);
+  const { status = 200 } = route.declaration;
+  const token = await world.token(sub);
+  const answer = await callOverHttp(world.url, { type: route.type, path: procedure, input, token });
+  if (answer.refusal !== undefined) return { status: answer.status, result: null, refusal: answer.refusal };
+  return { status, result: status === 204 ? null : answer.result, refusal: null };
+}
