@@ -115,6 +115,7 @@ describeEachDatabase('everything in a session as server-sent events', (kind) => 
   it('goes on after each of its ids with what came after it', async () => {
     const { watch, call, send, sub, sessionId } = await newSession(world);
     const whole = await watch();
+    await until(whole, 'history-end');
     await send('A first one');
     await until(whole, 'done');
     await call('PATCH ', { body: { title: 'Meanwhile' } });
@@ -144,6 +145,8 @@ describeEachDatabase('everything in a session as server-sent events', (kind) => 
       `GET /api/chat/sessions/${sessionId}/events?lastEventId=${encodeURIComponent(id)}`,
       { sub },
     );
+    // Where the history is told again, it is that of before the next change.
+    for (const { index, stream } of resumed) if (index < historyEnd) await until(stream, 'history-end');
     await until(byQuery, 'message-deleted');
     expect(byQuery.events).toEqual(whole.events.slice(historyEnd + 3));
     const told: unknown[] = [];
@@ -177,6 +180,7 @@ describeEachDatabase('everything in a session as server-sent events', (kind) => 
   it('is right again after a restart: what is missing is told, or it starts over', async () => {
     const { watch, send, call } = await newSession(world);
     const before = await watch();
+    await until(before, 'history-end');
     await send('One');
     await until(before, 'done');
     await call('PATCH ', { body: { title: 'Two' } });
@@ -200,6 +204,7 @@ describeEachDatabase('everything in a session as server-sent events', (kind) => 
     const { watch, sub, send } = await newSession(world);
     world.openai.script(`Fail ${sub}`, { chunks, fault: { at: 1, kind: 'error' }, times: 1 });
     const stream = await watch();
+    await until(stream, 'history-end');
     await send(`Fail ${sub}`);
     await until(stream, 'error');
     expect(stream.events.at(-1)?.data).toMatchObject({ error: { code: 'MODEL_ERROR' }, message: { content: 'one' } });

@@ -86,15 +86,17 @@ export function createGenerationOwner(deps: OwnerDependencies): GenerationOwner 
   /** A connection that has gone silent must not cost the lease: the next heartbeat takes another one. */
   async function boundedHeartbeat(): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<void>();
+    const patience = new AbortController();
     const cancel = clock.after(leaseMilliseconds / heartbeatsInLease, () => {
       logger.warn({ generations: owned.size }, 'the database has not answered a heartbeat in time');
+      patience.abort();
       resolve();
     });
-    await Promise.race([heartbeat(), late]);
+    await Promise.race([heartbeat(patience.signal), late]);
     cancel();
   }
 
-  async function heartbeat(): Promise<void> {
+  async function heartbeat(givenUp: AbortSignal): Promise<void> {
     if (owned.size === 0) return;
     const at = clock.now();
     const current = [...owned.values()];
@@ -114,13 +116,14 @@ export function createGenerationOwner(deps: OwnerDependencies): GenerationOwner 
         await segments.append(tx, segmentRows);
         return { rows, texts };
       });
+      // The next one has stored, or is storing, the same text and more: what this one did is counted there.
+      if (givenUp.aborted) return;
       for (const [generation, unsaved] of saved.texts) generation.saved(unsaved);
       for (const entry of current) {
         const row = saved.rows.get(entry.generation.id);
         if (row === undefined || row.fence !== entry.generation.fence) entry.generation.cancel('fenced');
         else {
-          // One that was given up may be answered after the next.
-          entry.confirmedAt = Math.max(entry.confirmedAt, at);
+          entry.confirmedAt = at;
           if (row.stopRequestedBy !== null) entry.generation.cancel(row.stopRequestedBy);
         }
       }

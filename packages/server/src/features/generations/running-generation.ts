@@ -83,8 +83,6 @@ export function createRunningGeneration(
       return { sequence: savedSegments, text: text.slice(savedLength), position };
     },
     saved(unsaved) {
-      // The answer to a checkpoint that was given up, after it was stored again.
-      if (unsaved.sequence !== savedSegments) return;
       savedLength += unsaved.text.length;
       savedSegments = unsaved.sequence + 1;
     },

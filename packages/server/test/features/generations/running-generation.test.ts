@@ -26,18 +26,6 @@ describe('a running generation', () => {
     expect(running.unsaved()).toBeNull();
   });
 
-  it('takes no notice of a late answer to a piece that was saved again since', () => {
-    const running = begin();
-    running.append('one', at(2));
-    const late = running.unsaved();
-    running.append('two', at(3));
-    const again = running.unsaved();
-    if (again !== null) running.saved(again);
-    if (late !== null) running.saved(late);
-    running.append('three', at(4));
-    expect(running.unsaved()).toEqual({ sequence: 1, text: 'three', position: at(4) });
-  });
-
   it('keeps what came while its text was being saved for the next piece', () => {
     const running = begin();
     running.append('one ', at(2));
