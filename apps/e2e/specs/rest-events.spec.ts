@@ -127,13 +127,15 @@ describeEachDatabase('everything in a session as server-sent events', (kind) => 
     await until(whole, 'chunk', 2);
     const historyEnd = namesOf(whole).indexOf('history-end');
     const resumed = await Promise.all(whole.events.map(async ({ id }, index) => ({ index, stream: await watch(id) })));
+    // Where the history is told again, it is that of before the next change.
+    for (const { index, stream } of resumed) if (index < historyEnd) await until(stream, 'history-end');
     await releaseChunks(model, 2, 4);
     const { message: answer } = await sent;
-    const deleted = await call<null>(`DELETE /messages/${answer.id}`);
-    expect(deleted).toBeNull();
-    await until(whole, 'message-deleted');
+    await call('PATCH ', { body: { metadata: { last: 'change' } } });
+    await until(whole, 'session-updated', 2);
+    const last = whole.events.at(-1);
     for (const { index, stream } of resumed) {
-      await until(stream, 'message-deleted');
+      await vi.waitFor(() => expect(stream.events.at(-1)).toEqual(last), patience);
       if (index >= historyEnd) expect(stream.events).toEqual(whole.events.slice(index + 1));
       else expect(namesOf(stream)[0]).toBe('history-start');
       expectInOrder(stream);
@@ -145,9 +147,7 @@ describeEachDatabase('everything in a session as server-sent events', (kind) => 
       `GET /api/chat/sessions/${sessionId}/events?lastEventId=${encodeURIComponent(id)}`,
       { sub },
     );
-    // Where the history is told again, it is that of before the next change.
-    for (const { index, stream } of resumed) if (index < historyEnd) await until(stream, 'history-end');
-    await until(byQuery, 'message-deleted');
+    await vi.waitFor(() => expect(byQuery.events.at(-1)).toEqual(last), patience);
     expect(byQuery.events).toEqual(whole.events.slice(historyEnd + 3));
     const told: unknown[] = [];
     const subscription = world
@@ -160,6 +160,21 @@ describeEachDatabase('everything in a session as server-sent events', (kind) => 
     expect(told).toEqual(byQuery.events);
     subscription.unsubscribe();
     for (const { stream } of resumed) stream.leave();
+    // Nothing of a message that is deleted is told again: whoever comes back to before it starts over.
+    expect(await call<null>(`DELETE /messages/${answer.id}`)).toBeNull();
+    await until(whole, 'message-deleted');
+    expectInOrder(whole);
+    const justBefore = await watch(last?.id);
+    await until(justBefore, 'message-deleted');
+    expect(justBefore.events).toEqual(whole.events.slice(-1));
+    justBefore.leave();
+    for (const { id: before } of whole.events.slice(0, -2)) {
+      const stream = await watch(before);
+      await until(stream, 'history-end');
+      expect(namesOf(stream)[0]).toBe('history-start');
+      expect(stream.text()).not.toContain(answer.id);
+      stream.leave();
+    }
   });
 
   it('starts over for an id that is unreadable, of another session, or never was', async () => {
