@@ -184,7 +184,7 @@ describeEachDatabase('what the model is asked', (kind) => {
         model: 'fake-1',
         temperature: 1.5,
         top_p: 0.25,
-        max_tokens: 4096,
+        max_tokens: 512_000,
       });
       const { message } = await send({
         message: 'Differently',

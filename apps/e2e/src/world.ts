@@ -72,8 +72,8 @@ function catalogueOf(openai: FakeOpenAi, further: WorldOptions['models'] = []): 
     provider: 'openai',
     description: 'A model of the fake endpoint.',
     capabilities: ['general'],
-    maxTokens: 4096,
-    contextWindow: 128_000,
+    maxTokens: 512_000,
+    contextWindow: 1_000_000,
     ratings: { speed: 3, quality: 3 },
     baseUrl: openai.baseUrl,
   };

@@ -85,7 +85,6 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
   let backlog: Promise<void> | null = null;
 
   const writer = new WsWriter(socket, {
-    connection: peer.request.socket,
     clock,
     stallMs: options.streamStallMs,
     onCut,
@@ -266,7 +265,6 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
     writer.whenEmpty(() => {
       tap.end();
       socket.close(code, reason);
-      writer.uncork();
       cancelTimer = clock.after(closeHandshakeMs, () => socket.terminate());
     });
   }

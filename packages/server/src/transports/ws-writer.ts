@@ -7,14 +7,7 @@ export interface WritableSocket {
   terminate(): void;
 }
 
-/** The connection below, which gathers what is written while it is corked into one call of the operating system. */
-export interface CorkableConnection {
-  cork(): void;
-  uncork(): void;
-}
-
 export interface WriterOptions {
-  readonly connection: CorkableConnection;
   readonly clock: Clock;
   /** A reader that has taken nothing for so long is cut. */
   readonly stallMs: number;
@@ -57,7 +50,6 @@ export class WsWriter implements Outbound {
   #grants = 0;
   #onEmpty: (() => void) | null = null;
   #closed = false;
-  #corked = false;
 
   constructor(socket: WritableSocket, options: WriterOptions) {
     this.#socket = socket;
@@ -111,13 +103,6 @@ export class WsWriter implements Outbound {
     else this.#onEmpty = callback;
   }
 
-  /** Hands over at once what this turn has written: there may be no next one. */
-  uncork(): void {
-    if (!this.#corked) return;
-    this.#corked = false;
-    this.#options.connection.uncork();
-  }
-
   /** Forgets what is queued and lets go of all who wait. */
   close(): void {
     this.#closed = true;
@@ -165,17 +150,8 @@ export class WsWriter implements Outbound {
       this.#queuedBytes -= size;
       this.#inFlightBytes += size;
       this.#watch();
-      this.#corkForThisTurn();
       this.#socket.send(piece.data, { binary: false, fin: piece.fin }, () => this.#taken(piece));
     }
-  }
-
-  /** Most of what a token costs is the system call that sends it: what comes in one turn of the event loop shares one. */
-  #corkForThisTurn(): void {
-    if (this.#corked) return;
-    this.#corked = true;
-    this.#options.connection.cork();
-    setImmediate(() => this.uncork());
   }
 
   #taken({ data, oversize }: Piece): void {

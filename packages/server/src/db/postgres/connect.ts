@@ -59,10 +59,6 @@ async function runOnce<Result>(
   work: (transaction: Queryable) => Promise<Result>,
 ): Promise<Result> {
   const client = await pool.connect();
-  // A connection that breaks also fails the statement that waits for it, or the next one; the event alone, without a
-  // listener, would end the process.
-  const ignore = () => {};
-  client.on('error', ignore);
   let usable = true;
   try {
     await client.query('begin isolation level read committed');
@@ -75,7 +71,6 @@ async function runOnce<Result>(
     usable = await rollBack(client);
     throw error;
   } finally {
-    client.removeListener('error', ignore);
     client.release(!usable);
   }
 }

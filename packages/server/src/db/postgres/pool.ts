@@ -72,6 +72,9 @@ function createPool(
           idle_in_transaction_session_timeout: idleTransactionTimeout,
         }),
   });
+  // A connection that breaks also fails the statement that waits for it, or the next one. The event alone, without a
+  // listener, would end the process, also when it comes while the pool gives the connection up.
+  pool.on('connect', (client) => void client.on('error', () => {}));
   // A connection that breaks while nobody uses it is replaced; without a listener it would end the process.
   pool.on('error', (error) => logger.warn({ err: error }, 'an unused connection to Postgres broke'));
   return pool;

@@ -47,7 +47,7 @@ export interface FollowSessionDependencies {
 /** What the row said to a reader that looked. */
 type RowLook =
   | { readonly kind: 'nothing' }
-  | { readonly kind: 'gone'; readonly position: Position }
+  | { readonly kind: 'gone' }
   | { readonly kind: 'start-over' }
   | { readonly kind: 'generation'; readonly snapshot: GenerationSnapshot };
 
@@ -63,8 +63,7 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
 
   async function look(sessionId: string, last: Position): Promise<RowLook> {
     const state = await readSession.state(sessionId);
-    // The deletion has raised the fence beyond everything that was told.
-    if (state === null) return { kind: 'gone', position: { fence: last.fence + 1, number: 1 } };
+    if (state === null) return { kind: 'gone' };
     const id = await generationAt(sessionId, last, state);
     if (id === null) return isSamePosition(last, state.position) ? { kind: 'nothing' } : { kind: 'start-over' };
     const snapshot = await readSnapshot(id);
@@ -152,17 +151,26 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
     using bells: ReaderBells = listen({ log, sessionId, watch, watched: sessionId });
     const cursor: SessionCursor = { last: after ?? { fence: 0, number: 0 }, answer: null };
     let withHistory = after === null || (await isOutdated(sessionId));
+    // Whoever has been told something from here is at most a moment behind.
+    let isLive = false;
+    let hasWaited = false;
     for (let firstLook = true; !signal.aborted; firstLook = false) {
       if (withHistory) {
         const position = yield* history(sessionId);
-        if (position === null) return;
+        if (position === null) return yield deletion(sessionId, cursor.last);
         Object.assign(cursor, { last: position, answer: null });
         withHistory = false;
         firstLook = true;
+        isLive = true;
+        hasWaited = false;
       }
       bells.entries.clear();
       const { delivered, gap, deleted } = yield* fromLog(sessionId, cursor);
       if (deleted || signal.aborted) return;
+      if (delivered > 0) {
+        isLive = true;
+        hasWaited = false;
+      }
       if (delivered > 0 && !gap && !bells.rowChanged) continue;
       if (gap || firstLook || bells.rowChanged) {
         if (bells.severed) throw new ConnectionSevered();
@@ -171,18 +179,23 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
         const found = await look(sessionId, cursor.last).catch((error: unknown) => {
           throw firstLook ? error : new ConnectionSevered(error);
         });
-        if (found.kind === 'gone') {
-          yield { id: formatEventId(sessionId, found.position), event: { type: 'session-deleted', sessionId } };
-          return;
-        }
-        if (found.kind === 'start-over') {
-          withHistory = true;
-          continue;
-        }
+        if (found.kind === 'gone') return yield deletion(sessionId, cursor.last);
         // The log may have come to hold what follows while the row was read.
-        const [next] = found.kind === 'generation' ? await log.read(sessionId, cursor.last) : [];
+        bells.entries.clear();
+        const [next] = found.kind === 'nothing' ? [] : await log.read(sessionId, cursor.last);
         if (next !== undefined && continues(cursor, next.position, next.previous, next.event)) {
           bells.lookAtRowAgain();
+          continue;
+        }
+        if (found.kind === 'start-over') {
+          // A change reaches the log just after its commit: what the row is ahead by may be on its way.
+          if (isLive && !hasWaited) {
+            hasWaited = true;
+            bells.lookAtRowAgain();
+            await bells.waitForEntries(clock, signal);
+            continue;
+          }
+          withHistory = true;
           continue;
         }
         if (found.kind === 'generation') yield* fromRow(sessionId, cursor, found.snapshot);
@@ -195,6 +208,12 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
       await bells.entries.wait(signal);
     }
   };
+}
+
+/** The end for a reader at `last`: the deletion has raised the fence beyond everything that was told. */
+function deletion(sessionId: string, last: Position): IdentifiedSessionEvent {
+  const id = formatEventId(sessionId, { fence: last.fence + 1, number: 1 });
+  return { id, event: { type: 'session-deleted', sessionId } };
 }
 
 /** Whether the entry is the very next one for this reader; a resync is, too, for one that is in the answer it corrects. */

@@ -17,6 +17,8 @@ export interface ReaderBells extends Disposable {
   lookAtRowAgain(): void;
   /** Waits for the row alone, and not for long: what closes a gap in the log is a checkpoint. */
   waitForRow(clock: Clock, signal: AbortSignal): Promise<void>;
+  /** Waits for entries, and not for long. */
+  waitForEntries(clock: Clock, signal: AbortSignal): Promise<void>;
 }
 
 export interface BellOptions {
@@ -63,6 +65,11 @@ export function listen({ log, sessionId, watch, watched }: BellOptions): ReaderB
     async waitForRow(clock, signal) {
       const cancel = clock.after(gapMilliseconds, row.ring);
       await row.wait(signal);
+      cancel();
+    },
+    async waitForEntries(clock, signal) {
+      const cancel = clock.after(gapMilliseconds, entries.ring);
+      await entries.wait(signal);
       cancel();
     },
     [Symbol.dispose]() {

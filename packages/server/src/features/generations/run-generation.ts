@@ -42,7 +42,7 @@ interface StreamResult {
 /** Beyond any token that is not padding. */
 const unitsPerToken = 32;
 /** Held in memory, counted and stored as one text. */
-const maxAnswerUnits = 1024 * 1024;
+const maxAnswerUnits = 16 * 1024 * 1024;
 /** How long the end of a generation is tried to be stored. */
 const endPatienceMilliseconds = 30_000;
 
