@@ -19,7 +19,12 @@ describeEachDatabase('a recommendation over REST', (kind) => {
       models: [
         { id: 'quick', ratings: { speed: 5, quality: 1 }, creditCost: { input: 3, output: 3 } },
         { id: 'deep', ratings: { speed: 1, quality: 5 }, creditCost: { input: 9, output: 9 } },
-        { id: 'coder', capabilities: ['general', 'code'], contextWindow: 300_000, creditCost: { input: 9, output: 9 } },
+        {
+          id: 'coder',
+          capabilities: ['general', 'code'],
+          contextWindow: 9_000_000,
+          creditCost: { input: 9, output: 9 },
+        },
         { id: 'away', capabilities: ['vision'], apiKeyEnv: 'NO_SUCH_KEY' },
         { id: 'small', capabilities: ['creative'], contextWindow: 5000, maxTokens: 100 },
       ],
@@ -49,7 +54,7 @@ describeEachDatabase('a recommendation over REST', (kind) => {
     expect(await bestOf({ priority: 'quality' })).toBe('deep');
     expect(await bestOf({ priority: 'cost' })).toBe('other-model');
     expect(await bestOf({ task: 'code' })).toBe('coder');
-    expect(await bestOf({ requirements: { minContextWindow: 200_000 } })).toBe('coder');
+    expect(await bestOf({ requirements: { minContextWindow: 5_000_000 } })).toBe('coder');
     expect(await bestOf({ requirements: { capabilities: ['code'] }, priority: 'cost' })).toBe('coder');
   });
 

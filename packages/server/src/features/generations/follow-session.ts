@@ -181,7 +181,6 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
         });
         if (found.kind === 'gone') return yield deletion(sessionId, cursor.last);
         // The log may have come to hold what follows while the row was read.
-        bells.entries.clear();
         const [next] = found.kind === 'nothing' ? [] : await log.read(sessionId, cursor.last);
         if (next !== undefined && continues(cursor, next.position, next.previous, next.event)) {
           bells.lookAtRowAgain();
@@ -192,7 +191,7 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
           if (isLive && !hasWaited) {
             hasWaited = true;
             bells.lookAtRowAgain();
-            await bells.waitForEntries(clock, signal);
+            await bells.waitUntil(async () => (await log.read(sessionId, cursor.last)).length > 0, clock, signal);
             continue;
           }
           withHistory = true;

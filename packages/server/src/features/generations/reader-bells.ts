@@ -17,8 +17,8 @@ export interface ReaderBells extends Disposable {
   lookAtRowAgain(): void;
   /** Waits for the row alone, and not for long: what closes a gap in the log is a checkpoint. */
   waitForRow(clock: Clock, signal: AbortSignal): Promise<void>;
-  /** Waits for entries, and not for long. */
-  waitForEntries(clock: Clock, signal: AbortSignal): Promise<void>;
+  /** Waits until it holds, asked at each ring, and not for long. */
+  waitUntil(holds: () => Promise<boolean>, clock: Clock, signal: AbortSignal): Promise<void>;
 }
 
 export interface BellOptions {
@@ -67,9 +67,17 @@ export function listen({ log, sessionId, watch, watched }: BellOptions): ReaderB
       await row.wait(signal);
       cancel();
     },
-    async waitForEntries(clock, signal) {
-      const cancel = clock.after(gapMilliseconds, entries.ring);
-      await entries.wait(signal);
+    async waitUntil(holds, clock, signal) {
+      let isOver = false;
+      const cancel = clock.after(gapMilliseconds, () => {
+        isOver = true;
+        entries.ring();
+      });
+      entries.clear();
+      while (!isOver && !signal.aborted && !(await holds())) {
+        await entries.wait(signal);
+        entries.clear();
+      }
       cancel();
     },
     [Symbol.dispose]() {
