@@ -65,8 +65,8 @@ export class WsWriter implements Outbound {
     if (this.#closed) return;
     if (this.buffered - this.#oversizeBytes > maxBytes) return this.#cut();
     const message = Buffer.from(text);
-    const oversize = message.length > pacedBytes && this.#oversizeBytes === 0;
-    if (oversize) this.#oversizeBytes = message.length;
+    const oversize = message.length > pacedBytes;
+    if (oversize) this.#oversizeBytes += message.length;
     for (let start = 0; start === 0 || start < message.length; start += pieceBytes) {
       const data = message.subarray(start, start + pieceBytes);
       this.#pieces.push({ data, fin: start + pieceBytes >= message.length, oversize });
