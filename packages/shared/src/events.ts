@@ -1,5 +1,6 @@
 import type { ErrorCode } from './errors.ts';
 import type { FinishReason, Message, Session, Usage } from './objects.ts';
+import type { User } from './supervisor-api.ts';
 
 /** Sent once the rows of a generation are committed, before its model is called. */
 export interface StartEvent {
@@ -89,5 +90,23 @@ export interface SessionDeletedEvent {
 /** What happens in a session beside its generations. */
 export type SessionChangeEvent = MessageDeletedEvent | SessionUpdatedEvent | SessionDeletedEvent;
 
+/** Tells the user how many supervisors are watching; only where the operator has it shown. */
+export interface ObservedEvent {
+  type: 'observed';
+  observers: number;
+}
+
+/** Tells an observer where the observation stands. */
+export type ObserverEvent =
+  /** First. `observers` counts oneself. */
+  | { type: 'observer'; status: 'connected'; session: Session; user: User; observers: number }
+  /** Whenever one of the two changes: whether an answer is being written, and how many are watching. */
+  | { type: 'observer'; status: 'live' | 'idle'; observers: number }
+  /** Last: the observer's token or role came to its end, or the service can not go on. */
+  | { type: 'observer'; status: 'ended'; reason: 'token' | 'role' | 'unavailable' };
+
 /** What a watcher of a whole session receives. Clients ignore types they do not know. */
 export type SessionEvent = GenerationEvent | SessionChangeEvent | HistoryStartEvent | HistoryEndEvent | MessageEvent;
+
+/** What a supervisor who observes a session receives. Clients ignore types they do not know. */
+export type ObservationEvent = SessionEvent | ObserverEvent;

@@ -28,3 +28,43 @@ export interface GenerationRefusal {
   retryAfter?: number;
   ids?: ErrorIds;
 }
+
+/** `held` while its generation is claimed or runs; the other two are final. */
+export type UsageState = 'held' | 'charged' | 'released';
+
+export type UsageOutcome = 'complete' | 'stopped' | 'failed' | 'interrupted';
+
+export type LedgerEntryKind = 'grant' | 'top-up' | 'charge';
+
+/** `parked`: refused so often that somebody has to look at it. */
+export type OutboxState = 'pending' | 'parked';
+
+/** What the Accounting Service is sent, in credits. */
+export type OutboxBody =
+  | {
+      kind: 'record';
+      usageId: string;
+      holdId?: string;
+      userId: string;
+      sessionId: string;
+      messageId: string;
+      modelId: string;
+      inputTokens: number;
+      outputTokens: number;
+      credits: number;
+      outcome: UsageOutcome;
+      /** ISO 8601. */
+      occurredAt: string;
+    }
+  | { kind: 'release'; usageId: string; holdId?: string; userId: string };
+
+/** What a supervisor did. */
+export type AuditAction =
+  | 'observe.attach'
+  | 'observe.detach'
+  | 'generation.stop'
+  | 'live.list'
+  | 'user.search'
+  | 'user.sessions'
+  | 'user.session'
+  | 'audit.read';

@@ -19,3 +19,13 @@ export function isListedSession(sessions: { deletedAt: SQLWrapper; temporary: SQ
 export function isTombstone(sessions: { deletedAt: SQLWrapper }): SQL {
   return sql`${sessions.deletedAt} is not null`;
 }
+
+/** Reserved and not settled. */
+export function isHeldUsage(usageRecords: { state: SQLWrapper }): SQL {
+  return sql`${usageRecords.state} = 'held'`;
+}
+
+/** To be delivered once its time has come. */
+export function isDueDelivery(outbox: { state: SQLWrapper }): SQL {
+  return sql`${outbox.state} = 'pending'`;
+}

@@ -8,9 +8,11 @@ import type {
   Role,
   Usage,
 } from '@chat-service/shared/objects';
+import { sql } from 'drizzle-orm';
 import {
   bigint,
   boolean as flag,
+  check,
   index,
   integer,
   jsonb as json,
@@ -21,19 +23,27 @@ import {
   uniqueIndex,
 } from 'drizzle-orm/pg-core';
 import type {
+  AuditAction,
   GenerationPrices,
   GenerationRefusal,
   GenerationRequest,
   GenerationStatus,
   IdempotentOperation,
+  LedgerEntryKind,
+  OutboxBody,
+  OutboxState,
   StopRequester,
+  UsageOutcome,
+  UsageState,
 } from '../column-types.ts';
-import { isListedSession, isLiveGeneration, isTombstone } from '../conditions.ts';
+import { isDueDelivery, isHeldUsage, isListedSession, isLiveGeneration, isTombstone } from '../conditions.ts';
 
 // Column keys, names and types equal those of ../sqlite/schema.ts; a test holds them so.
 
 /** Milliseconds, as JavaScript's `Date` has them: with more, a cursor made of a time would lose its row. */
 const time = (name: string) => timestamp(name, { precision: 3, withTimezone: true, mode: 'date' });
+/** Millionths of a credit. */
+const micro = (name: string) => bigint(name, { mode: 'number' });
 
 export const users = pgTable('users', {
   /** The token's `sub`. */
@@ -201,3 +211,160 @@ export const serviceKeys = pgTable('service_keys', {
   value: text('value').notNull(),
   createdAt: time('created_at').notNull(),
 });
+
+/** Balances of the embedded ledger. What a user can spend is `granted - held - spent`; nothing refers to `users`: it outlives them. */
+export const creditAccounts = pgTable(
+  'credit_accounts',
+  {
+    userId: text('user_id').primaryKey(),
+    granted: micro('granted').notNull().default(0),
+    /** Reserved for generations that run. */
+    held: micro('held').notNull().default(0),
+    spent: micro('spent').notNull().default(0),
+    /** What generations cost beyond their holds: never charged. */
+    absorbed: micro('absorbed').notNull().default(0),
+    createdAt: time('created_at').notNull(),
+  },
+  ({ granted, held, spent, absorbed }) => [
+    // Whatever the code above it does: nobody spends what they do not have.
+    check('credit_accounts_balance', sql`${granted} - ${held} - ${spent} >= 0`),
+    check('credit_accounts_amounts', sql`${held} >= 0 and ${spent} >= 0 and ${absorbed} >= 0`),
+  ],
+);
+
+/** What moved an account of the embedded ledger for good; holds are in `usage_records`. */
+export const ledgerEntries = pgTable(
+  'ledger_entries',
+  {
+    userId: text('user_id').notNull(),
+    /** What it was for, once and for all: `plan:free`, `plan:pro:2026-11`, `top-up:<id>`, `charge:<usageId>`. */
+    key: text('key').notNull(),
+    kind: text('kind').$type<LedgerEntryKind>().notNull(),
+    /** Negative for a charge. */
+    amount: micro('amount').notNull(),
+    createdAt: time('created_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.userId, table.key] })],
+);
+
+/** One row for every generation that credit was asked for: what was reserved for it and what came of that. No foreign keys: it outlives its session. */
+export const usageRecords = pgTable(
+  'usage_records',
+  {
+    /** The generation's id. */
+    usageId: text('usage_id').primaryKey(),
+    userId: text('user_id').notNull(),
+    sessionId: text('session_id').notNull(),
+    modelId: text('model_id').notNull(),
+    plan: text('plan').notNull(),
+    state: text('state').$type<UsageState>().notNull(),
+    /** Null: nothing is held, and the charge has no bound (no credits are counted, or the check found nobody to ask). */
+    held: micro('held'),
+    /** The Accounting Service's name for the hold. */
+    holdId: text('hold_id'),
+    /** Null until it is settled; 0 where it is released. */
+    charged: micro('charged'),
+    absorbed: micro('absorbed').notNull().default(0),
+    inputTokens: integer('input_tokens'),
+    outputTokens: integer('output_tokens'),
+    outcome: text('outcome').$type<UsageOutcome>(),
+    /** What it counts in the quota `tokens`: the worst case until it is settled. */
+    quotaTokens: integer('quota_tokens').notNull().default(0),
+    /** The periods that its quotas are counted in, UTC: `2026-11-22` and `2026-11`; null where none are counted here. */
+    day: text('day'),
+    month: text('month'),
+    createdAt: time('created_at').notNull(),
+    settledAt: time('settled_at'),
+  },
+  (table) => [
+    index('usage_records_held').on(table.userId).where(isHeldUsage(table)),
+    index('usage_records_user').on(table.userId, table.createdAt),
+  ],
+);
+
+/** What a user has used of the quotas of a period. */
+export const quotaUsage = pgTable(
+  'quota_usage',
+  {
+    userId: text('user_id').notNull(),
+    /** `2026-11-22` or `2026-11`, UTC. */
+    period: text('period').notNull(),
+    sessions: integer('sessions').notNull().default(0),
+    messages: integer('messages').notNull().default(0),
+    tokens: micro('tokens').notNull().default(0),
+    computeMilliseconds: micro('compute_milliseconds').notNull().default(0),
+  },
+  (table) => [primaryKey({ columns: [table.userId, table.period] })],
+);
+
+/** What the Accounting Service has yet to be told. */
+export const accountingOutbox = pgTable(
+  'accounting_outbox',
+  {
+    id: text('id').primaryKey(),
+    usageId: text('usage_id').notNull(),
+    /** `record` or `release`, with what is sent. */
+    body: json('body').$type<OutboxBody>().notNull(),
+    state: text('state').$type<OutboxState>().notNull(),
+    attempts: integer('attempts').notNull().default(0),
+    /** Attempts that were answered with a refusal: after 10 it is parked. */
+    refusals: integer('refusals').notNull().default(0),
+    /** Not tried before: after a failure, or while an instance has it in hand. */
+    nextAttemptAt: time('next_attempt_at').notNull(),
+    /** The delivery that has it in hand, by the database's clock until `nextAttemptAt`. */
+    leasedBy: text('leased_by'),
+    lastStatus: integer('last_status'),
+    createdAt: time('created_at').notNull(),
+  },
+  (table) => [
+    uniqueIndex('accounting_outbox_usage').on(table.usageId),
+    index('accounting_outbox_due').on(table.nextAttemptAt).where(isDueDelivery(table)),
+  ],
+);
+
+/** Append-only: every look of a supervisor, committed before anything is shown. Ids, never content. */
+export const auditLog = pgTable(
+  'audit_log',
+  {
+    id: text('id').primaryKey(),
+    at: time('at').notNull(),
+    actorId: text('actor_id').notNull(),
+    actorRole: text('actor_role').$type<Role>().notNull(),
+    action: text('action').$type<AuditAction>().notNull(),
+    /** Whose data it was; null where it was nobody's in particular. */
+    subjectId: text('subject_id'),
+    sessionId: text('session_id'),
+    /** Of an observation: its attach and its detach carry the same one. */
+    connectionId: text('connection_id'),
+    clientAddress: text('client_address'),
+    requestId: text('request_id').notNull(),
+    reason: text('reason'),
+  },
+  (table) => [
+    index('audit_log_time').on(table.at, table.id),
+    index('audit_log_actor').on(table.actorId, table.at, table.id),
+    index('audit_log_subject').on(table.subjectId, table.at, table.id),
+    // One attach and one detach a connection.
+    uniqueIndex('audit_log_connection').on(table.connectionId, table.action),
+  ],
+);
+
+/** The observations that are open now. A row whose lease has run out belongs to an instance that died. */
+export const observations = pgTable(
+  'observations',
+  {
+    /** Of the connection. */
+    id: text('id').primaryKey(),
+    sessionId: text('session_id').notNull(),
+    /** The session's user. */
+    subjectId: text('subject_id').notNull(),
+    observerId: text('observer_id').notNull(),
+    observerRole: text('observer_role').$type<Role>().notNull(),
+    owner: text('owner').notNull(),
+    leaseExpiresAt: time('lease_expires_at').notNull(),
+    clientAddress: text('client_address'),
+    requestId: text('request_id').notNull(),
+    createdAt: time('created_at').notNull(),
+  },
+  (table) => [index('observations_session').on(table.sessionId), index('observations_lease').on(table.leaseExpiresAt)],
+);

@@ -197,6 +197,8 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
           withHistory = true;
           continue;
         }
+        // One that lacks nothing is live as well, also where it has come back and was told nothing yet.
+        if (found.kind === 'nothing') isLive = true;
         if (found.kind === 'generation') yield* fromRow(sessionId, cursor, found.snapshot);
         if (!isSamePosition(before, cursor.last)) continue;
         if (gap) {

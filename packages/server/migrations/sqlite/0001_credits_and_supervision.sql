@@ -1,0 +1,101 @@
+CREATE TABLE `accounting_outbox` (
+	`id` text PRIMARY KEY NOT NULL,
+	`usage_id` text NOT NULL,
+	`body` text NOT NULL,
+	`state` text NOT NULL,
+	`attempts` integer DEFAULT 0 NOT NULL,
+	`refusals` integer DEFAULT 0 NOT NULL,
+	`next_attempt_at` integer NOT NULL,
+	`leased_by` text,
+	`last_status` integer,
+	`created_at` integer NOT NULL
+);
+--> statement-breakpoint
+CREATE UNIQUE INDEX `accounting_outbox_usage` ON `accounting_outbox` (`usage_id`);--> statement-breakpoint
+CREATE INDEX `accounting_outbox_due` ON `accounting_outbox` (`next_attempt_at`) WHERE "accounting_outbox"."state" = 'pending';--> statement-breakpoint
+CREATE TABLE `audit_log` (
+	`id` text PRIMARY KEY NOT NULL,
+	`at` integer NOT NULL,
+	`actor_id` text NOT NULL,
+	`actor_role` text NOT NULL,
+	`action` text NOT NULL,
+	`subject_id` text,
+	`session_id` text,
+	`connection_id` text,
+	`client_address` text,
+	`request_id` text NOT NULL,
+	`reason` text
+);
+--> statement-breakpoint
+CREATE INDEX `audit_log_time` ON `audit_log` (`at`,`id`);--> statement-breakpoint
+CREATE INDEX `audit_log_actor` ON `audit_log` (`actor_id`,`at`,`id`);--> statement-breakpoint
+CREATE INDEX `audit_log_subject` ON `audit_log` (`subject_id`,`at`,`id`);--> statement-breakpoint
+CREATE UNIQUE INDEX `audit_log_connection` ON `audit_log` (`connection_id`,`action`);--> statement-breakpoint
+CREATE TABLE `credit_accounts` (
+	`user_id` text PRIMARY KEY NOT NULL,
+	`granted` integer DEFAULT 0 NOT NULL,
+	`held` integer DEFAULT 0 NOT NULL,
+	`spent` integer DEFAULT 0 NOT NULL,
+	`absorbed` integer DEFAULT 0 NOT NULL,
+	`created_at` integer NOT NULL,
+	CONSTRAINT "credit_accounts_balance" CHECK("credit_accounts"."granted" - "credit_accounts"."held" - "credit_accounts"."spent" >= 0),
+	CONSTRAINT "credit_accounts_amounts" CHECK("credit_accounts"."held" >= 0 and "credit_accounts"."spent" >= 0 and "credit_accounts"."absorbed" >= 0)
+);
+--> statement-breakpoint
+CREATE TABLE `ledger_entries` (
+	`user_id` text NOT NULL,
+	`key` text NOT NULL,
+	`kind` text NOT NULL,
+	`amount` integer NOT NULL,
+	`created_at` integer NOT NULL,
+	PRIMARY KEY(`user_id`, `key`)
+);
+--> statement-breakpoint
+CREATE TABLE `observations` (
+	`id` text PRIMARY KEY NOT NULL,
+	`session_id` text NOT NULL,
+	`subject_id` text NOT NULL,
+	`observer_id` text NOT NULL,
+	`observer_role` text NOT NULL,
+	`owner` text NOT NULL,
+	`lease_expires_at` integer NOT NULL,
+	`client_address` text,
+	`request_id` text NOT NULL,
+	`created_at` integer NOT NULL
+);
+--> statement-breakpoint
+CREATE INDEX `observations_session` ON `observations` (`session_id`);--> statement-breakpoint
+CREATE INDEX `observations_lease` ON `observations` (`lease_expires_at`);--> statement-breakpoint
+CREATE TABLE `quota_usage` (
+	`user_id` text NOT NULL,
+	`period` text NOT NULL,
+	`sessions` integer DEFAULT 0 NOT NULL,
+	`messages` integer DEFAULT 0 NOT NULL,
+	`tokens` integer DEFAULT 0 NOT NULL,
+	`compute_milliseconds` integer DEFAULT 0 NOT NULL,
+	PRIMARY KEY(`user_id`, `period`)
+);
+--> statement-breakpoint
+CREATE TABLE `usage_records` (
+	`usage_id` text PRIMARY KEY NOT NULL,
+	`user_id` text NOT NULL,
+	`session_id` text NOT NULL,
+	`model_id` text NOT NULL,
+	`plan` text NOT NULL,
+	`state` text NOT NULL,
+	`held` integer,
+	`hold_id` text,
+	`charged` integer,
+	`absorbed` integer DEFAULT 0 NOT NULL,
+	`input_tokens` integer,
+	`output_tokens` integer,
+	`outcome` text,
+	`quota_tokens` integer DEFAULT 0 NOT NULL,
+	`day` text,
+	`month` text,
+	`created_at` integer NOT NULL,
+	`settled_at` integer
+);
+--> statement-breakpoint
+CREATE INDEX `usage_records_held` ON `usage_records` (`user_id`) WHERE "usage_records"."state" = 'held';--> statement-breakpoint
+CREATE INDEX `usage_records_user` ON `usage_records` (`user_id`,`created_at`);
