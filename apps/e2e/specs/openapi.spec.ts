@@ -92,6 +92,7 @@ const goodCalls: Readonly<Record<string, (at: Conversation) => readonly GoodCall
       status: 200,
     },
   ],
+  getUsage: () => [{ status: 200 }],
   getVersion: () => [{ status: 200 }],
   getHealth: () => [{ status: 200 }],
   getLiveness: () => [{ status: 200 }],

@@ -1,8 +1,3 @@
-import { createAppRouter } from '@chat-service/server/app-router';
-import { createMessageRouter } from '@chat-service/server/features/messages/message-router';
-import { createModelRouter } from '@chat-service/server/features/models/model-router';
-import { createSessionRouter } from '@chat-service/server/features/sessions/session-router';
-import { createSystemRouter } from '@chat-service/server/features/system/system-router';
 import type { AnyTRPCProcedure, AnyTRPCRouter } from '@trpc/server';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { patience } from '../src/call-for.ts';
@@ -11,6 +6,7 @@ import { describeEachDatabase } from '../src/describe-databases.ts';
 import { callOverHttp } from '../src/raw-http.ts';
 import { openRawSocket } from '../src/raw-socket.ts';
 import { startWorld, type World } from '../src/world.ts';
+import { declaredRouter } from '../../../packages/server/test/support/declared-router.ts';
 
 interface Ids {
   readonly sessionId: string;
@@ -50,13 +46,7 @@ const cases: Record<string, readonly Case[]> = {
   'message.delete': [({ sessionId, messageId }) => ({ sessionId, messageId })],
 };
 
-/** The service's router by its declarations alone: nothing here is called. */
-const router: AnyTRPCRouter = createAppRouter({
-  session: createSessionRouter({} as Parameters<typeof createSessionRouter>[0]),
-  message: createMessageRouter({} as Parameters<typeof createMessageRouter>[0]),
-  model: createModelRouter({} as Parameters<typeof createModelRouter>[0]),
-  system: createSystemRouter({} as Parameters<typeof createSystemRouter>[0]),
-});
+const router: AnyTRPCRouter = declaredRouter;
 const procedures = Object.entries(router._def.procedures as Record<string, AnyTRPCProcedure>);
 const typeOf = (path: string) => procedures.find(([name]) => name === path)?.[1]._def.type;
 

@@ -221,6 +221,7 @@ describe('the documents', () => {
         delete: true,
       },
       model: { list: true, recommend: true },
+      account: { usage: true },
       system: { health: true, version: true },
     };
     const events: Readonly<Record<SessionEvent['type'], true>> = {

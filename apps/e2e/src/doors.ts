@@ -1,12 +1,8 @@
-import { createAppRouter } from '@chat-service/server/app-router';
-import { createMessageRouter } from '@chat-service/server/features/messages/message-router';
-import { createModelRouter } from '@chat-service/server/features/models/model-router';
-import { createSessionRouter } from '@chat-service/server/features/sessions/session-router';
-import { createSystemRouter } from '@chat-service/server/features/system/system-router';
 import { createRouteTable, parametersOf, type RestRoute } from '@chat-service/server/transports/rest/route-table';
 import { callOverHttp } from './raw-http.ts';
 import { callRest } from './rest.ts';
 import type { World } from './world.ts';
+import { declaredRouter } from '../../../packages/server/test/support/declared-router.ts';
 
 export type Input = Readonly<Record<string, unknown>>;
 
@@ -18,17 +14,9 @@ export interface Answer {
   readonly refusal: Readonly<Record<string, unknown>> | null;
 }
 
-/** The service's router by its declarations alone: nothing here is called. */
-const router = createAppRouter({
-  session: createSessionRouter({} as Parameters<typeof createSessionRouter>[0]),
-  message: createMessageRouter({} as Parameters<typeof createMessageRouter>[0]),
-  model: createModelRouter({} as Parameters<typeof createModelRouter>[0]),
-  system: createSystemRouter({} as Parameters<typeof createSystemRouter>[0]),
-});
-
 /** Of every procedure that answers once: how it is called over REST. */
 export const routes: ReadonlyMap<string, RestRoute> = new Map(
-  createRouteTable(router)
+  createRouteTable(declaredRouter)
     .routes.filter(({ type }) => type !== 'subscription')
     .map((route) => [route.procedure, route]),
 );

@@ -40,11 +40,11 @@ export interface Problem {
 }
 
 async function send(world: World, target: string, request: RestRequest): Promise<Response> {
-  const { sub = 'alice', token, headers = {}, body, raw, url = world.url, signal } = request;
+  const { sub = 'alice', token, headers = {}, body, raw, url = world.restUrl, signal } = request;
   const [method = 'GET', path = '/'] = target.split(' ');
   const sent = raw ?? (body === undefined ? undefined : JSON.stringify(body));
   const bearer = token ?? (sub === null ? null : await world.token(sub));
-  return fetch(`${url}${path}`, {
+  const response = await fetch(`${url}${path}`, {
     method,
     headers: {
       ...(bearer !== null && { authorization: `Bearer ${bearer}` }),
@@ -54,6 +54,9 @@ async function send(world: World, target: string, request: RestRequest): Promise
     ...(sent !== undefined && { body: sent }),
     ...(signal !== undefined && { signal }),
   });
+  if (response.headers.has('sl-violations'))
+    console.log(response.status, target.slice(0, 200), response.headers.get('sl-violations'));
+  return response;
 }
 
 /** Makes one request, such as `POST /api/chat/sessions`, and reads the whole answer. */
@@ -109,6 +112,7 @@ export async function openRestStream<Data extends object>(
   const { headers, ...rest } = request;
   const response = await send(world, target, {
     ...rest,
+    url: world.url,
     headers: { accept: 'text/event-stream', ...headers },
     signal: gone.signal,
   });

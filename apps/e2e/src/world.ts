@@ -16,6 +16,7 @@ import {
 import { configOf } from './config-of.ts';
 import { startFakeAuth, type FakeAuth } from './fake-auth.ts';
 import { startFakeOpenAi, type FakeOpenAi } from './fake-openai.ts';
+import { isValidated, startPrism, type Prism } from './prism.ts';
 import { spawnServer, type ServerProcess, type SpawnOptions } from './server-child.ts';
 import { openTrpcClient, type TrpcConnection } from './trpc-client.ts';
 
@@ -46,6 +47,8 @@ export interface World extends AsyncDisposable {
   readonly databaseUrl: string;
   /** Of the server in this process. */
   readonly url: string;
+  /** Where the REST door of that server is called: at a proxy that validates, in the runs that have one. */
+  readonly restUrl: string;
   readonly app: App;
   /** The JSON log lines of the server in this process. */
   readonly logs: readonly string[];
@@ -132,14 +135,20 @@ export async function startWorld(worldOptions: WorldOptions): Promise<World> {
       ...(probe !== undefined && { probe }),
       ...(clock !== undefined && { clock }),
     });
-    return { app, url: (await app.listen()).url };
+    const { url } = await app.listen();
+    const prism = isValidated ? await startPrism(url) : null;
+    return { app, url, prism };
   };
-  let running: { app: App; url: string } | null = serve ? await start() : null;
+  let running: { app: App; url: string; prism: Prism | null } | null = serve ? await start() : null;
   const current = () => {
     if (running === null) throw new Error('this world serves from processes of its own');
     return running;
   };
-  starting.defer(async () => running?.app[Symbol.asyncDispose]());
+  const stop = async () => {
+    await running?.prism?.[Symbol.asyncDispose]();
+    await running?.app[Symbol.asyncDispose]();
+  };
+  starting.defer(stop);
   const opened = starting.move();
 
   const tokenOf = (sub = 'alice', options: Omit<Parameters<FakeAuth['token']>[0], 'sub'> = {}) =>
@@ -154,6 +163,10 @@ export async function startWorld(worldOptions: WorldOptions): Promise<World> {
     logs,
     get url() {
       return current().url;
+    },
+    get restUrl() {
+      const { url, prism } = current();
+      return prism?.url ?? url;
     },
     get app() {
       return current().app;
@@ -171,7 +184,7 @@ export async function startWorld(worldOptions: WorldOptions): Promise<World> {
       return opened.use(await spawnServer(variables, options));
     },
     async restart() {
-      await current().app[Symbol.asyncDispose]();
+      await stop();
       running = null;
       running = await start();
     },

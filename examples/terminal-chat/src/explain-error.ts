@@ -2,8 +2,10 @@ import {
   ChatError,
   ConnectionError,
   GenerationInProgressError,
+  InsufficientCreditsError,
   ModelError,
   NotFoundError,
+  QuotaExceededError,
   UnauthorizedError,
 } from '@chat-service/client-sdk';
 
@@ -16,6 +18,10 @@ export function explain(error: unknown, url: string): string {
   if (error instanceof NotFoundError) return 'There is no such session, or it belongs to someone else.';
   if (error instanceof GenerationInProgressError) return 'The session is answering already; try again when it is done.';
   if (error instanceof ModelError) return `The answer failed: ${error.message} (${error.code})`;
+  if (error instanceof InsufficientCreditsError) return 'There are not enough credits left for an answer.';
+  if (error instanceof QuotaExceededError) {
+    return `The quota of ${error.quota ?? 'the plan'} is used up${error.resetsAt === null ? '' : ` until ${error.resetsAt}`}.`;
+  }
   if (error instanceof ChatError) {
     const fields = error.errors.map(({ path, message }) => `\n  ${path}: ${message}`).join('');
     const pause = error.retryAfter === null ? '' : ` Try again in ${error.retryAfter} s.`;

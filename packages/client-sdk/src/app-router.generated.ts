@@ -602,6 +602,35 @@ export type AppRouter = import("@trpc/server").TRPCBuiltRouter<{
             errorShape: import("@chat-service/shared/errors").WireError;
         }>;
     }>>;
+    account: import("@trpc/server").TRPCBuiltRouter<{
+        ctx: object;
+        meta: object;
+        errorShape: import("@chat-service/shared/errors").WireError;
+        transformer: true;
+    }, import("@trpc/server").TRPCDecorateCreateRouterOptions<{
+        usage: import("@trpc/server").TRPCQueryProcedure<{
+            input: void;
+            output: {
+                credits: number | null;
+                held: number;
+                plan: string;
+                quotas: {
+                    name: string;
+                    period: "day" | "month";
+                    used: number;
+                    limit: number;
+                    resetsAt: string;
+                }[];
+                rateLimit: {
+                    limit: number;
+                    remaining: number;
+                    resetsAt: string;
+                };
+            };
+            meta: object;
+            errorShape: import("@chat-service/shared/errors").WireError;
+        }>;
+    }>>;
     system: import("@trpc/server").TRPCBuiltRouter<{
         ctx: object;
         meta: object;

@@ -1,5 +1,6 @@
 import type { TRPCClient } from '@trpc/client';
 import type { AppRouter } from './app-router.generated.ts';
+import { createAccount, type Account } from './resources/account.ts';
 import { createMessages, type Messages } from './resources/messages.ts';
 import { createModels, type Models } from './resources/models.ts';
 import type { ResourceContext } from './resources/resource-context.ts';
@@ -36,6 +37,7 @@ export interface ChatClient extends AsyncDisposable {
   readonly sessions: Sessions;
   readonly messages: Messages;
   readonly models: Models;
+  readonly account: Account;
   readonly system: System;
   /**
    * The raw tRPC client over the same connections and tokens, for everything that the resources do not wrap. It rejects
@@ -81,6 +83,7 @@ export function createChatClient(options: ChatClientOptions): ChatClient {
     sessions: createSessions(context),
     messages: createMessages(context, { transport, maxReconnects, retryDelayMs }),
     models: createModels(context),
+    account: createAccount(context),
     system: createSystem(context),
     trpc,
     close,

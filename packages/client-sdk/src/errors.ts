@@ -105,9 +105,17 @@ export class IdempotencyKeyReusedError extends ChatError {
   override name = 'IdempotencyKeyReusedError';
 }
 
-/** 429: `RATE_LIMITED`, or `QUOTA_EXCEEDED` with `quota` and `resetsAt`. */
+/** 429 `RATE_LIMITED`: too many calls, or answers, at once. A repeat may succeed after `retryAfter` seconds. */
 export class RateLimitError extends ChatError {
   override name = 'RateLimitError';
+}
+
+/**
+ * 429 `QUOTA_EXCEEDED`: the plan's `quota` is used up until `resetsAt`. Not a `RateLimitError`: who catches that one means to
+ * come back in a moment, and a quota starts anew at midnight.
+ */
+export class QuotaExceededError extends ChatError {
+  override name = 'QuotaExceededError';
 }
 
 /** 503: the service, or something that it needs, is away for now. */

@@ -11,6 +11,7 @@ export {
 } from './generation-state.ts';
 export { type MessageStream, type MessageStreamEvents, type TextChange } from './message-stream.ts';
 export { type Page, type PagedList } from './paged-list.ts';
+export { type Account } from './resources/account.ts';
 export { type FollowInput, type Messages, type StreamOptions } from './resources/messages.ts';
 export { type Models } from './resources/models.ts';
 export { type Sessions } from './resources/sessions.ts';
@@ -19,6 +20,7 @@ export { type RequestOptions } from './transport/call.ts';
 export { type RetryDelay } from './transport/back-off.ts';
 export { type TokenProvider } from './transport/token-source.ts';
 export type { AppRouter } from './app-router.generated.ts';
+export type { Quota, UsageOutput } from '@chat-service/shared/account-api';
 export type { ErrorCode, FieldError } from '@chat-service/shared/errors';
 export type {
   ChunkEvent,

@@ -2,8 +2,18 @@ import { createServer, type RequestListener } from 'node:http';
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { createChatClient } from '../src/chat-client.ts';
-import { ChatError, ConnectionError, NotFoundError, RateLimitError, TimeoutError } from '../src/errors.ts';
+import {
+  ChatError,
+  ConnectionError,
+  InsufficientCreditsError,
+  NotFoundError,
+  QuotaExceededError,
+  RateLimitError,
+  TimeoutError,
+} from '../src/errors.ts';
 import { toChatError } from '../src/read-error.ts';
+import { delayAfter } from '../src/transport/call.ts';
+import { jitteredDelay } from '../src/transport/back-off.ts';
 import { quickClient } from './toy/collect.ts';
 import { sessionId } from './toy/toy-generations.ts';
 import { listedSessions } from './toy/toy-router.ts';
@@ -86,16 +96,43 @@ describe('a repeat', () => {
     expect(server.calls).toHaveLength(3);
   });
 
-  it.each(['QUOTA_EXCEEDED', 'INTERNAL', 'NOT_FOUND', 'MODEL_ERROR', 'A_NEW_CODE'])(
-    'is not made after %s',
+  it.each([
+    'INSUFFICIENT_CREDITS',
+    'QUOTA_EXCEEDED',
+    'INTERNAL',
+    'NOT_FOUND',
+    'MODEL_ERROR',
+    'MODEL_UNAVAILABLE',
+    'A_NEW_CODE',
+  ])('is not made after %s', async (code) => {
+    await using server = await startToyServer();
+    await using chat = quickClient(server);
+    server.refusals.set('message.send', [{ code, status: 418, retryAfter: 0 }]);
+    await expect(chat.messages.send({ sessionId, message: 'Hi' })).rejects.toMatchObject({ code });
+    expect(server.calls).toHaveLength(1);
+  });
+
+  it.each(['RATE_LIMITED', 'UNAVAILABLE', 'SHUTTING_DOWN', 'AUTH_UNAVAILABLE', 'ACCOUNTING_UNAVAILABLE'])(
+    'is made after %s, under the same key',
     async (code) => {
       await using server = await startToyServer();
       await using chat = quickClient(server);
-      server.refusals.set('message.send', [{ code, status: 418 }]);
-      await expect(chat.messages.send({ sessionId, message: 'Hi' })).rejects.toMatchObject({ code });
-      expect(server.calls).toHaveLength(1);
+      server.refusals.set('message.send', [{ code, status: 418, retryAfter: 0 }]);
+      await chat.messages.send({ sessionId, message: 'Hi' });
+      const [first, second, ...further] = keysOf(server);
+      expect(second).toBe(first);
+      expect(further).toEqual([]);
+      expect(server.generations.all).toHaveLength(1);
     },
   );
+
+  it('comes after what the server asks for and a pause of its own, which is never the same twice', () => {
+    const limited = new RateLimitError('', { code: 'RATE_LIMITED', retryAfter: 3 });
+    expect([0, 1].map((attempt) => delayAfter(limited, attempt, (count) => 10 + count))).toEqual([3_010, 3_011]);
+    const pauses = Array.from({ length: 50 }, () => delayAfter(limited, 0, jitteredDelay));
+    expect(Math.min(...pauses)).toBeGreaterThan(3_000);
+    expect(new Set(pauses).size).toBeGreaterThan(1);
+  });
 
   it('is made at most as often as it may be', async () => {
     await using server = await startToyServer();
@@ -136,9 +173,42 @@ describe('a call', () => {
 
   it('ends while it pauses before a repeat', async () => {
     await using server = await startToyServer();
-    await using chat = quickClient(server, { retryDelayMs: () => 60_000 });
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    await using chat = quickClient(server, {
+      retryDelayMs: () => {
+        setImmediate(() => controller.abort(reason));
+        return 20_000;
+      },
+    });
     server.refusals.set('system.version', [busy]);
-    await expect(chat.system.version({ timeoutMs: 100 })).rejects.toBeInstanceOf(TimeoutError);
+    await expect(chat.system.version({ signal: controller.signal })).rejects.toBe(reason);
+    expect(server.calls).toHaveLength(1);
+  });
+
+  it('begins no pause that would outlast its time-out, and tells what went wrong instead', async () => {
+    await using server = await startToyServer();
+    await using chat = quickClient(server);
+    server.refusals.set('system.version', [{ code: 'RATE_LIMITED', status: 429, retryAfter: 20 }]);
+    const error = await chat.system.version({ timeoutMs: 19_000 }).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ name: 'RateLimitError', retryAfter: 20 });
+    expect(server.calls).toHaveLength(1);
+  });
+
+  it('that credits or a quota do not cover says so by its class, and a quota is no rate limit', async () => {
+    await using server = await startToyServer();
+    await using chat = quickClient(server);
+    const resetsAt = '2026-01-02T00:00:00.000Z';
+    const send = () => chat.messages.send({ sessionId, message: 'Hi' }).catch((reason: unknown) => reason);
+    server.refusals.set('message.send', [
+      { code: 'INSUFFICIENT_CREDITS', status: 402 },
+      { code: 'QUOTA_EXCEEDED', status: 429, quota: 'messages', resetsAt, retryAfter: 40_000 },
+    ]);
+    expect(await send()).toBeInstanceOf(InsufficientCreditsError);
+    const error = await send();
+    expect(error).toBeInstanceOf(QuotaExceededError);
+    expect(error).not.toBeInstanceOf(RateLimitError);
+    expect(error).toMatchObject({ status: 429, quota: 'messages', resetsAt, retryAfter: 40_000 });
   });
 
   it("that a proxy answers is a ConnectionError with the proxy's status", async () => {
@@ -163,6 +233,18 @@ describe('a call', () => {
     server.refusals.set('system.version', [{ code: 'GENERATION_IN_PROGRESS', status: 409, streamId: 's' }]);
     const raw = await chat.trpc.system.version.query().catch((reason: unknown) => reason);
     expect(toChatError(raw)).toMatchObject({ name: 'GenerationInProgressError', streamId: 's' });
+  });
+
+  it('tells what the account has left', async () => {
+    await using server = await startToyServer();
+    await using chat = quickClient(server);
+    server.refusals.set('account.usage', [busy]);
+    const { credits, quotas, rateLimit } = await chat.account.usage();
+    expect({ credits, messages: quotas[0], remaining: rateLimit.remaining }).toMatchObject({
+      credits: 12.5,
+      messages: { name: 'messages', used: 3, limit: 5 },
+      remaining: 99,
+    });
   });
 
   it('is one of at most 20 in a batch', async () => {

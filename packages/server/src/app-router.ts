@@ -1,3 +1,4 @@
+import type { createAccountRouter } from './features/accounts/account-router.ts';
 import type { createMessageRouter } from './features/messages/message-router.ts';
 import type { createModelRouter } from './features/models/model-router.ts';
 import type { createSessionRouter } from './features/sessions/session-router.ts';
@@ -8,12 +9,13 @@ export interface FeatureRouters {
   readonly session: ReturnType<typeof createSessionRouter>;
   readonly message: ReturnType<typeof createMessageRouter>;
   readonly model: ReturnType<typeof createModelRouter>;
+  readonly account: ReturnType<typeof createAccountRouter>;
   readonly system: ReturnType<typeof createSystemRouter>;
 }
 
 /** Every procedure of the service, under the names that all doors use. */
-export function createAppRouter({ session, message, model, system }: FeatureRouters) {
-  return trpc.router({ session, message, model, system });
+export function createAppRouter({ session, message, model, account, system }: FeatureRouters) {
+  return trpc.router({ session, message, model, account, system });
 }
 
 export type AppRouter = ReturnType<typeof createAppRouter>;

@@ -8,7 +8,14 @@ import { parseDatabaseUrl } from './db/database-url.ts';
 import { openDatabase, type Database } from './db/database.ts';
 import { migrate } from './db/migrate.ts';
 import { acquireProcessLock } from './db/sqlite/process-lock.ts';
+import type { Accounting } from './clients/accounting/accounting.ts';
+import { createAccountRouter } from './features/accounts/account-router.ts';
+import { createGetUsage } from './features/accounts/get-usage.ts';
 import { createRecordUser } from './features/accounts/record-user.ts';
+import { createAdmitSession } from './features/credits/admit-session.ts';
+import { createReserveCredits } from './features/credits/reserve-credits.ts';
+import { createSettleUsage } from './features/credits/settle-usage.ts';
+import { createUsageRecordsStore } from './features/credits/usage-records-store.ts';
 import { createGenerations, type Generations } from './features/generations/generations.ts';
 import { createMemoryLog } from './features/generations/memory-log.ts';
 import { noProbe, type Probe } from './features/generations/probe.ts';
@@ -82,10 +89,23 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
   const secret = await loadServiceKey(database, 'idempotency', new Date(clock.now()));
   const keys = createIdempotencyKeys(database, secret);
   const models = createModels({ catalogue: config.models.catalogue, providers: createProviders(config, overrides) });
+  // PLACEHOLDER until the embedded ledger is wired.
+  const granted = { kind: 'granted' } as const;
+  const accounting: Accounting = {
+    kind: 'embedded',
+    check: () => Promise.resolve({ ...granted, hold: { held: null, holdId: null, periods: null } }),
+    checkSession: () => Promise.resolve(granted),
+    countSession: () => Promise.resolve(granted),
+    settle: () => Promise.resolve(),
+    release: () => Promise.resolve(),
+    balance: () => Promise.resolve(null),
+  };
   const defaultModelId = config.models.catalogue.default;
   const log = createMemoryLog({ clock, bufferMilliseconds: config.generations.streamBufferMs });
   const generations = createGenerations({
     database,
+    reserveCredits: createReserveCredits({ accounting, clock }),
+    settleUsage: createSettleUsage({ accounting, store: createUsageRecordsStore(database) }),
     log,
     keys,
     models,
@@ -112,6 +132,7 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
     newId,
     logger,
     generations,
+    admitSession: createAdmitSession({ accounting, clock }),
     readNewestMessages: messages.readNewestMessages,
     defaultModelId,
     isKnownModel: (modelId) => models.catalogue.get(modelId) !== undefined,
@@ -136,6 +157,12 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
     model: createModelRouter({
       listModels,
       recommendModel: createRecommendModel({ listModels, estimateConversation: generations.estimateConversation }),
+    }),
+    account: createAccountRouter({
+      getUsage: createGetUsage({
+        accounting,
+        callsOf: () => Promise.resolve({ limit: 100, remaining: 100, resetsAt: new Date(clock.now()) }),
+      }),
     }),
     system: createSystemRouter({ checkHealth, version }),
   });

@@ -67,15 +67,18 @@ export interface FieldError {
   message: string;
 }
 
-/** Ids that an error may name, so that the client can go on from there. */
-export interface ErrorIds {
+/** What an error may name beside its code, so that the client can go on from there. */
+export interface ErrorFacts {
   sessionId?: string;
   streamId?: string;
   userMessageId?: string;
+  /** With `QUOTA_EXCEEDED`: which quota, and when it starts anew (ISO 8601). */
+  quota?: string;
+  resetsAt?: string;
 }
 
 /** What `error.data` of a tRPC error holds; the REST door writes the same members into its problem details. */
-export interface WireErrorData extends ErrorIds {
+export interface WireErrorData extends ErrorFacts {
   code: ErrorCode;
   /** The HTTP status that goes with `code`. */
   httpStatus: number;
@@ -85,9 +88,6 @@ export interface WireErrorData extends ErrorIds {
   errors?: FieldError[];
   /** Seconds after which a repeat may succeed. */
   retryAfter?: number;
-  /** With `QUOTA_EXCEEDED`: which quota, and when it starts anew (ISO 8601). */
-  quota?: string;
-  resetsAt?: string;
 }
 
 /**

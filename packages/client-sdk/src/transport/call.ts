@@ -19,25 +19,31 @@ export interface CallDefaults {
 
 /** A server that asks for a longer pause is not waited for: the caller gets the error with its `retryAfter`. */
 const maxRetryAfterSeconds = 30;
-const passingCodes = new Set(['SHUTTING_DOWN', 'UNAVAILABLE', 'AUTH_UNAVAILABLE']);
+/** `MODEL_UNAVAILABLE` is none of them: a model comes back in half a minute, or never, and it may end an admitted answer. */
+const passingCodes = new Set(['SHUTTING_DOWN', 'UNAVAILABLE', 'AUTH_UNAVAILABLE', 'ACCOUNTING_UNAVAILABLE']);
 
 /**
  * Whether the same request may be sent again by itself. A rate limit is told before anything is done; after a lost
- * connection or a 503 the first attempt may have been carried out, so only repeatable requests go again.
+ * connection or a 503 the first attempt may have been carried out, so only repeatable requests go again: reads, what carries
+ * an idempotency key, and what is the same done twice. Spent credits and quotas do not come back in a moment.
  */
 export function mayRepeat(error: ChatError, repeatable: boolean): boolean {
   if (error.retryAfter !== null && error.retryAfter > maxRetryAfterSeconds) return false;
-  if (error instanceof RateLimitError) return error.code === 'RATE_LIMITED';
+  if (error instanceof RateLimitError) return true;
   return repeatable && (error instanceof ConnectionError || passingCodes.has(error.code));
 }
 
-/** Milliseconds to wait after `error`: what the server asks for, at least the back-off. */
+/**
+ * Milliseconds to wait after `error`: what the server asks for, and the back-off on top, whose random part keeps those who
+ * were refused together from coming back together.
+ */
 export function delayAfter(error: ChatError, attempt: number, retryDelayMs: RetryDelay): number {
-  return Math.max((error.retryAfter ?? 0) * 1000, retryDelayMs(attempt));
+  return (error.retryAfter ?? 0) * 1000 + retryDelayMs(attempt);
 }
 
 /**
- * Carries out one call with its time-out, its signal and its repeats.
+ * Carries out one call with its time-out, its signal and its repeats. A pause that would outlast the time-out is not begun:
+ * the caller is told at once what went wrong.
  *
  * @throws {ChatError} what went wrong, or the signal's reason
  */
@@ -48,6 +54,7 @@ export async function call<Output>(
   const timeoutMs = options.timeoutMs ?? defaults.timeoutMs;
   const maxRetries = options.maxRetries ?? defaults.maxRetries;
   const deadline = AbortSignal.timeout(timeoutMs);
+  const endsAt = performance.now() + timeoutMs;
   const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
   for (let repeats = 0; ; repeats += 1) {
     try {
@@ -57,7 +64,9 @@ export async function call<Output>(
       if (deadline.aborted) throw new TimeoutError(timeoutMs);
       const error = toChatError(cause);
       if (repeats >= maxRetries || !mayRepeat(error, repeatable)) throw error;
-      await sleep(delayAfter(error, repeats, defaults.retryDelayMs), signal).catch((reason: unknown) => {
+      const pauseMs = delayAfter(error, repeats, defaults.retryDelayMs);
+      if (performance.now() + pauseMs >= endsAt) throw error;
+      await sleep(pauseMs, signal).catch((reason: unknown) => {
         options.signal?.throwIfAborted();
         throw deadline.aborted ? new TimeoutError(timeoutMs) : reason;
       });

@@ -16,7 +16,7 @@ import {
 import type { Session } from '@chat-service/shared/objects';
 import superjson from 'superjson';
 import { toyMessage, type ToyGenerations } from './toy-generations.ts';
-import type { ToyServer } from './toy-server.ts';
+import type { ToyRefusal, ToyServer } from './toy-server.ts';
 
 export interface ToyContext {
   door: 'http' | 'ws';
@@ -29,8 +29,8 @@ interface Toy extends Pick<ToyServer, 'calls' | 'refusals'> {
 }
 
 class Refusal extends Error {
-  readonly data: { code: string; status: number; retryAfter?: number; streamId?: string };
-  constructor(data: Refusal['data']) {
+  readonly data: ToyRefusal;
+  constructor(data: ToyRefusal) {
     super(data.code);
     this.data = data;
   }
@@ -118,6 +118,15 @@ export function createToyRouter({ generations, calls, refusals, isTaken }: Toy) 
         if (generation === undefined) throw notFound();
         return { message: generation.stop() };
       }),
+    }),
+    account: t.router({
+      usage: procedure.query(() => ({
+        credits: 12.5,
+        held: 0,
+        plan: 'free',
+        quotas: [{ name: 'messages', period: 'day' as const, used: 3, limit: 5, resetsAt: '2026-01-02T00:00:00.000Z' }],
+        rateLimit: { limit: 100, remaining: 99, resetsAt: '2026-01-01T00:01:00.000Z' },
+      })),
     }),
     system: t.router({ version: procedure.query(() => ({ version: '0', commit: null, apiVersion: 1 as const })) }),
   });

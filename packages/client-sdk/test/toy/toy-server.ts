@@ -14,6 +14,15 @@ export interface CutPlan {
   code?: number;
 }
 
+export interface ToyRefusal {
+  code: string;
+  status: number;
+  retryAfter?: number;
+  streamId?: string;
+  quota?: string;
+  resetsAt?: string;
+}
+
 export interface ToyServer {
   readonly url: string;
   readonly generations: ToyGenerations;
@@ -24,7 +33,7 @@ export interface ToyServer {
   /** Every call as `<door> <path>`, in order, with the token it came with. */
   readonly calls: { call: string; token: string; input: unknown }[];
   /** Errors to answer the next calls of a path with, before anything is done. */
-  readonly refusals: Map<string, { code: string; status: number; retryAfter?: number; streamId?: string }[]>;
+  readonly refusals: Map<string, ToyRefusal[]>;
   /** HTTP requests to be dropped: before the procedure runs, or after, without an answer. */
   readonly drops: ('before' | 'after')[];
   connections(): number;

@@ -1,12 +1,14 @@
 import { isIP } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { checkAuthKeys, splitSecrets, type AuthConfig, type AuthKeys } from '../clients/auth/auth-config.ts';
+import type { Plans } from '../clients/accounting/embedded/plans.ts';
 import { parseDatabaseUrl, type DatabaseLocation } from '../db/database-url.ts';
 import type { LogLevel, PayloadMode } from '../platform/logger.ts';
 import { isLoopbackHost } from '../platform/loopback.ts';
 import { readEnv, type Env, type RawEnv } from './env.ts';
 import { loadModels, type ModelsConfig, type ReadTextFile } from './models-config.ts';
 import { readOrigins } from './origins.ts';
+import { loadPlans } from './plans-config.ts';
 
 /** What the service runs with. All times are milliseconds. */
 export interface Config {
@@ -28,6 +30,10 @@ export interface Config {
   readonly database: { readonly url: string };
   readonly auth: AuthConfig;
   readonly models: ModelsConfig;
+  readonly accounting: {
+    /** What the embedded ledger gives and allows. */
+    readonly plans: Plans;
+  };
   readonly generations: {
     /** For each user. */
     readonly maxConcurrent: number;
@@ -60,9 +66,11 @@ export function loadConfig(raw: RawEnv, { readTextFile }: { readTextFile: ReadTe
   const origins = readOrigins(env.CORS_ORIGINS ?? '');
   problems.push(...origins.problems);
   const auth = readAuth(env, host, location, problems);
+  const plans = loadPlans(env, readTextFile);
+  if (!plans.ok) problems.push(...plans.problems);
   const models = loadModels(env, raw, readTextFile);
   if (!models.ok) return { ok: false, problems: [...problems, ...models.problems] };
-  if (problems.length > 0) return { ok: false, problems };
+  if (!plans.ok || problems.length > 0) return { ok: false, problems };
 
   const production = env.NODE_ENV === 'production';
   return {
@@ -81,6 +89,7 @@ export function loadConfig(raw: RawEnv, { readTextFile }: { readTextFile: ReadTe
       database: { url: env.DATABASE_URL },
       auth,
       models: models.config,
+      accounting: { plans: plans.plans },
       generations: {
         maxConcurrent: env.MAX_CONCURRENT_GENERATIONS,
         leaseMs: env.LEASE_SECONDS * 1000,

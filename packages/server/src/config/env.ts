@@ -11,6 +11,7 @@ const server = 'Server';
 const database = 'Database';
 const authentication = 'Authentication';
 const models = 'Models';
+const accounting = 'Accounting';
 const limits = 'Limits and streams';
 const logging = 'Logging';
 
@@ -124,6 +125,13 @@ export const envSchema = z.object({
     description: 'Address of any server that speaks Chat Completions (vLLM, Ollama, LM Studio, OpenRouter).',
     otherwise: "OpenAI's own address",
     example: 'http://127.0.0.1:11434/v1',
+  }),
+  PLANS_FILE: variable(z.string().optional(), {
+    section: accounting,
+    description:
+      'JSON file that replaces the built-in plans: the credits that each gives and the quotas that it sets, relative to the working directory.',
+    otherwise: 'the built-in plans',
+    example: './plans.json',
   }),
   MAX_CONCURRENT_GENERATIONS: variable(wholeNumber(1, 1000).default(5), {
     section: limits,

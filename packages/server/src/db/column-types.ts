@@ -1,4 +1,4 @@
-import type { ErrorCode, ErrorIds } from '@chat-service/shared/errors';
+import type { ErrorCode, ErrorFacts } from '@chat-service/shared/errors';
 import type { Parameters } from '@chat-service/shared/objects';
 
 /** A live generation is `reserving` or `running`; every other status is final, `refused` meaning forgotten. */
@@ -26,7 +26,7 @@ export interface GenerationRefusal {
   detail?: string;
   /** Seconds. */
   retryAfter?: number;
-  ids?: ErrorIds;
+  facts?: ErrorFacts;
 }
 
 /** `held` while its generation is claimed or runs; the other two are final. */

@@ -1,6 +1,6 @@
-import type { ErrorCode, ErrorIds, FieldError } from '@chat-service/shared/errors';
+import type { ErrorCode, ErrorFacts, FieldError } from '@chat-service/shared/errors';
 
-export interface ServiceErrorOptions extends ErrorIds {
+export interface ServiceErrorOptions extends ErrorFacts {
   /** What the client is told beside the code's title: never a dependency's words. */
   detail?: string;
   errors?: FieldError[];
@@ -17,15 +17,15 @@ export class ServiceError extends Error {
   readonly detail: string | undefined;
   readonly errors: FieldError[] | undefined;
   readonly retryAfter: number | undefined;
-  readonly ids: ErrorIds;
+  readonly facts: ErrorFacts;
 
   constructor(code: ErrorCode, options: ServiceErrorOptions = {}) {
-    const { detail, errors, retryAfter, cause, ...ids } = options;
+    const { detail, errors, retryAfter, cause, ...facts } = options;
     super(detail ?? code, cause === undefined ? undefined : { cause });
     this.code = code;
     this.detail = detail;
     this.errors = errors;
     this.retryAfter = retryAfter;
-    this.ids = ids;
+    this.facts = facts;
   }
 }

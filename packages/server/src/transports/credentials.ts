@@ -62,7 +62,7 @@ export const unauthenticated: Authentication = {
 export async function judgeToken(authenticate: Authenticate, token: string | null): Promise<Authentication> {
   if (token === null) return unauthenticated;
   try {
-    return { status: 'verified', principal: await authenticate(token) };
+    return { status: 'verified', principal: await authenticate(token), token };
   } catch (error) {
     return { status: 'refused', error: toServiceError(error) };
   }

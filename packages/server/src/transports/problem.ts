@@ -16,7 +16,7 @@ function renderProblem(
   requestId: string,
   status: number = errorTable[error.code].status,
 ): RenderedProblem {
-  const { code, detail, errors, ids } = error;
+  const { code, detail, errors, facts } = error;
   const { title } = errorTable[code];
   const retryAfter = retryAfterOf(error);
   const body = {
@@ -28,7 +28,7 @@ function renderProblem(
     requestId,
     ...(errors !== undefined && { errors }),
     ...(retryAfter !== undefined && { retryAfter }),
-    ...ids,
+    ...facts,
   };
   return {
     status,

@@ -4,7 +4,11 @@ import type { Outbound } from './pacing.ts';
 
 /** Who asks. A failed authentication is carried here and thrown, typed, by the procedure: a context that throws makes clients reconnect for ever. */
 export type Authentication =
-  | { readonly status: 'verified'; readonly principal: Principal }
+  | {
+      readonly status: 'verified';
+      readonly principal: Principal;
+      /** Never stored or logged. */ readonly token: string;
+    }
   | { readonly status: 'refused'; readonly error: ServiceError };
 
 /** What a procedure knows of the request that called it; services arrive by factory arguments instead. */

@@ -47,7 +47,7 @@ export function retryAfterOf(error: ServiceError): number | undefined {
 
 /** An error as the tRPC door tells it. */
 export function toWireError(error: ServiceError, requestId: string, path?: string): WireError {
-  const { code, detail, errors, ids } = error;
+  const { code, detail, errors, facts } = error;
   const { status, title, trpc } = errorTable[code];
   const retryAfter = retryAfterOf(error);
   return {
@@ -60,7 +60,7 @@ export function toWireError(error: ServiceError, requestId: string, path?: strin
       ...(path !== undefined && { path }),
       ...(errors !== undefined && { errors }),
       ...(retryAfter !== undefined && { retryAfter }),
-      ...ids,
+      ...facts,
     },
   };
 }

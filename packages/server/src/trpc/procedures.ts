@@ -25,11 +25,13 @@ const notedInput = trpc.middleware(async ({ getRawInput, next }) => {
   return next();
 });
 
-/** Needs a valid token of any role. `ctx.principal` is who it speaks for. */
+/** Needs a valid token of any role. `ctx.principal` is who it speaks for, `ctx.holder` the same as who pays. */
 export const userProcedure = procedure
   .use(({ ctx, next }) => {
     const { authentication } = ctx;
     if (authentication.status === 'refused') throw authentication.error;
-    return next({ ctx: { principal: authentication.principal } });
+    const { principal, token } = authentication;
+    const { userId, plan } = principal;
+    return next({ ctx: { principal, holder: { userId, plan, userToken: token } } });
   })
   .use(notedInput);

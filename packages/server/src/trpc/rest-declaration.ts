@@ -5,7 +5,7 @@ export interface RestDeclaration {
   readonly path: string;
   /** In the OpenAPI document: a name for the operation, unique and in camel case. */
   readonly operationId: string;
-  readonly tag: 'Sessions' | 'Messages' | 'Models' | 'System';
+  readonly tag: 'Sessions' | 'Messages' | 'Models' | 'Account' | 'Supervision' | 'System';
   readonly description?: string;
   /** Of success; 204 sends no body. @default 200 */
   readonly status?: 200 | 201 | 202 | 204;

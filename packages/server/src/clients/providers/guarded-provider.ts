@@ -1,7 +1,7 @@
+import { createCircuitBreaker, type CircuitBreaker } from '../../platform/circuit-breaker.ts';
 import { delay, type Clock } from '../../platform/clock.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { AttemptFailure, type Attempt, type AttemptEvent } from './attempt.ts';
-import { createCircuitBreaker, type CircuitBreaker } from './circuit-breaker.ts';
 import { ProviderError, type Provider, type ProviderEvent, type ProviderModel } from './provider.ts';
 import { startWatchdog, type Watchdog } from './watchdog.ts';
 

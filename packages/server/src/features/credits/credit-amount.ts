@@ -1,19 +1,52 @@
+import type { Micro } from '../../clients/accounting/accounting.ts';
+
 /** Credits per 1,000 tokens. */
 export interface TokenPrice {
   readonly input: number;
   readonly output: number;
 }
 
-const micro = 1_000_000n;
-
-/** A price of at most 6 decimal places as an integer of a millionth of a credit. */
-function toMicro(credits: number): bigint {
-  return BigInt(Math.round(credits * Number(micro)));
+export interface TokenAmounts {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
 }
 
-/** What tokens cost, in credits of at most 6 decimal places: one rounding up, in integers of a millionth. */
-export function creditsFor(tokens: { inputTokens: number; outputTokens: number }, price: TokenPrice): number {
+const millionths = 1_000_000;
+
+/** Credits of at most 6 decimal places as an integer of millionths. */
+export function toMicro(credits: number): Micro {
+  return Math.round(credits * millionths);
+}
+
+/** Millionths as clients see them: a decimal number with at most 6 places. */
+export function toCredits(micro: Micro): number {
+  return micro / millionths;
+}
+
+/** What tokens cost: one rounding up, in integers throughout. */
+export function costOf({ inputTokens, outputTokens }: TokenAmounts, price: TokenPrice): Micro {
   const thousandfold =
-    BigInt(tokens.inputTokens) * toMicro(price.input) + BigInt(tokens.outputTokens) * toMicro(price.output);
-  return Number((thousandfold + 999n) / 1000n) / Number(micro);
+    BigInt(inputTokens) * BigInt(toMicro(price.input)) + BigInt(outputTokens) * BigInt(toMicro(price.output));
+  return Number((thousandfold + 999n) / 1000n);
+}
+
+/** {@link costOf} in credits. */
+export function creditsFor(tokens: TokenAmounts, price: TokenPrice): number {
+  return toCredits(costOf(tokens, price));
+}
+
+/** Each of the two at its dearest: what no model of a chain exceeds. */
+export function dearestOf(prices: readonly TokenPrice[]): TokenPrice {
+  return {
+    input: Math.max(0, ...prices.map(({ input }) => input)),
+    output: Math.max(0, ...prices.map(({ output }) => output)),
+  };
+}
+
+/** How many tokens of an answer `credits` pays for beside its prompt; 0 where it does not pay for one, infinite where they cost nothing. */
+export function affordableTokens(credits: Micro, inputTokens: number, price: TokenPrice): number {
+  const perToken = BigInt(toMicro(price.output));
+  const left = BigInt(credits) * 1000n - BigInt(inputTokens) * BigInt(toMicro(price.input));
+  if (left < 0n) return 0;
+  return perToken === 0n ? Number.POSITIVE_INFINITY : Number(left / perToken);
 }

@@ -7,6 +7,8 @@ import type { Clock } from '../../platform/clock.ts';
 import type { NewId } from '../../platform/ids.ts';
 import { ServiceError } from '../../platform/service-error.ts';
 import { automaticTitle } from './automatic-title.ts';
+import type { Reservation } from '../credits/reserve-credits.ts';
+import type { SettleUsage } from '../credits/settle-usage.ts';
 import type { Claim } from './claim-generation.ts';
 import type { FencedGeneration, GenerationsStore } from './generations-store.ts';
 import { toMessage } from './message-row.ts';
@@ -19,6 +21,9 @@ export interface PreparedPrompt {
   readonly messages: readonly PromptMessage[];
   readonly parameters: Parameters;
   readonly promptTokens: number;
+  /** Whether every model that may answer counts tokens like that. */
+  readonly countedExactly: boolean;
+  /** Most tokens of the answer: what the request, the model, its window and what is held for it allow. */
   readonly maxTokens: number;
   readonly prices: GenerationPrices;
   /** The message that is answered where the request brings none of its own. */
@@ -43,6 +48,7 @@ export interface AdmitDependencies {
   readonly database: Database;
   readonly store: GenerationsStore;
   readonly messages: MessageStore;
+  readonly settleUsage: SettleUsage;
   readonly clock: Clock;
   readonly newId: NewId;
   readonly probe: Probe;
@@ -53,6 +59,7 @@ export type AdmitGeneration = (
   claim: Claim,
   message: string | undefined,
   prompt: PreparedPrompt,
+  reservation: Reservation,
 ) => Promise<AdmittedGeneration>;
 
 /**
@@ -61,9 +68,9 @@ export type AdmitGeneration = (
  * when the claim was lost
  */
 export function createAdmitGeneration(deps: AdmitDependencies): AdmitGeneration {
-  const { database, store, messages, clock, newId, probe } = deps;
+  const { database, store, messages, settleUsage, clock, newId, probe } = deps;
 
-  return async function admitGeneration(claim, message, prompt) {
+  return async function admitGeneration(claim, message, prompt, reservation) {
     const { id, userId, modelId } = claim;
     const userMessageId = prompt.answeredMessageId ?? newId();
     await probe('admitting', id);
@@ -99,6 +106,8 @@ export function createAdmitGeneration(deps: AdmitDependencies): AdmitGeneration 
         { title, activeGenerationId: id },
         now,
       );
+      const usage = { usageId: id, userId, sessionId: session.id, modelId, at: now };
+      await settleUsage.admit(tx, usage, reservation);
       const [userMessage] = message === undefined ? [await messages.find(tx, userMessageId)] : rows;
       return {
         id,

@@ -1,8 +1,11 @@
 import type { ErrorCode } from '@chat-service/shared/errors';
 import type { FinishReason, Message, Usage } from '@chat-service/shared/objects';
 import { eq } from 'drizzle-orm';
+import type { Micro } from '../../clients/accounting/accounting.ts';
 import type { Database, Queryable } from '../../db/database.ts';
 import type { Clock } from '../../platform/clock.ts';
+import { toCredits, toMicro } from '../credits/credit-amount.ts';
+import type { SettleUsage } from '../credits/settle-usage.ts';
 import type { FencedGeneration, GenerationsStore } from './generations-store.ts';
 import { toMessage } from './message-row.ts';
 import type { MessageStore } from './message-store.ts';
@@ -15,6 +18,7 @@ export interface GenerationOutcome {
   readonly text: string;
   readonly textPosition: Position;
   readonly endPosition: Position;
+  /** With what it costs, of which no more is charged than is held; null where nothing is charged. */
   readonly usage: Usage | null;
   readonly finishReason: FinishReason | null;
   readonly errorCode: ErrorCode | null;
@@ -30,6 +34,7 @@ export interface EndDependencies {
   readonly store: GenerationsStore;
   readonly messages: MessageStore;
   readonly segments: SegmentsStore;
+  readonly settleUsage: SettleUsage;
   readonly clock: Clock;
 }
 
@@ -42,7 +47,8 @@ export interface EndingGeneration extends FencedGeneration {
 export type EndGeneration = (generation: EndingGeneration, outcome: GenerationOutcome) => Promise<Message | null>;
 
 /** The end is one transaction: status, text and position, usage, the session's slot. Nothing is published before it commits. */
-export function createEndGeneration({ database, store, messages, segments, clock }: EndDependencies): EndGeneration {
+export function createEndGeneration(deps: EndDependencies): EndGeneration {
+  const { database, store, messages, segments, settleUsage, clock } = deps;
   const { sessions } = database.tables;
 
   async function end(tx: Queryable, generation: EndingGeneration, outcome: GenerationOutcome): Promise<Message | null> {
@@ -50,16 +56,16 @@ export function createEndGeneration({ database, store, messages, segments, clock
     const { status, text, textPosition, endPosition } = outcome;
     const endedAt = new Date(clock.now());
     await store.lockSessionOf(tx, sessionId);
-    if (!(await store.end(tx, generation, { status, text: textPosition, end: endPosition, endedAt }))) {
-      return alreadyEnded(tx, generation, outcome);
-    }
+    const admittedAt = await store.end(tx, generation, { status, text: textPosition, end: endPosition, endedAt });
+    if (admittedAt === null) return alreadyEnded(tx, generation, outcome);
+    const charged = await settle(tx, generation, outcome, { admittedAt, endedAt });
     const row = await messages.finish(tx, id, {
       content: text,
       status,
       modelId: outcome.modelId,
       fallbackFrom: outcome.fallbackFrom,
       stoppedBy: outcome.stoppedBy,
-      usage: outcome.usage,
+      usage: outcome.usage === null ? null : { ...outcome.usage, credits: toCredits(charged) },
       finishReason: outcome.finishReason,
       errorCode: outcome.errorCode,
       updatedAt: endedAt,
@@ -78,6 +84,22 @@ export function createEndGeneration({ database, store, messages, segments, clock
     return toMessage(row);
   }
 
+  function settle(
+    tx: Queryable,
+    { id, userId }: EndingGeneration,
+    { usage, status, modelId }: GenerationOutcome,
+    { admittedAt, endedAt }: { admittedAt: Date; endedAt: Date },
+  ): Promise<Micro> {
+    return settleUsage.end(tx, {
+      usageId: id,
+      userId,
+      used: usage === null ? null : { ...tokensOf(usage), cost: toMicro(usage.credits), modelId },
+      outcome: status,
+      computeMilliseconds: Math.max(0, endedAt.getTime() - admittedAt.getTime()),
+      occurredAt: endedAt,
+    });
+  }
+
   /** A commit whose answer was lost is found here when it is tried again. */
   async function alreadyEnded(tx: Queryable, generation: EndingGeneration, outcome: GenerationOutcome) {
     const row = await store.find(tx, generation.id);
@@ -88,4 +110,8 @@ export function createEndGeneration({ database, store, messages, segments, clock
   }
 
   return (generation, outcome) => database.transaction((tx) => end(tx, generation, outcome));
+}
+
+function tokensOf({ inputTokens, outputTokens }: Usage) {
+  return { inputTokens, outputTokens };
 }

@@ -41,20 +41,20 @@ export function failureOf(message: Message, userMessageId: string | null): Servi
 }
 
 /** The refusal as it was stored for copies of the request that wait. */
-export function refusalError({ code, detail, retryAfter, ids }: GenerationRefusal): ServiceError {
+export function refusalError({ code, detail, retryAfter, facts }: GenerationRefusal): ServiceError {
   return new ServiceError(code, {
     ...(detail !== undefined && { detail }),
     ...(retryAfter !== undefined && { retryAfter }),
-    ...ids,
+    ...facts,
   });
 }
 
 export function toRefusal(error: ServiceError): GenerationRefusal {
-  const { code, detail, retryAfter, ids } = error;
+  const { code, detail, retryAfter, facts } = error;
   return {
     code,
     ...(detail !== undefined && { detail }),
     ...(retryAfter !== undefined && { retryAfter }),
-    ...(Object.keys(ids).length > 0 && { ids }),
+    ...(Object.keys(facts).length > 0 && { facts }),
   };
 }

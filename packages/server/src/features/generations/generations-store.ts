@@ -218,6 +218,7 @@ export function createGenerationsStore({ tables, dialect }: Pick<Database, 'tabl
       return rows.length > 0;
     },
 
+    /** When it was admitted; null when it is no longer the caller's to end. */
     async end(
       tx: Queryable,
       generation: FencedGeneration,
@@ -227,7 +228,7 @@ export function createGenerationsStore({ tables, dialect }: Pick<Database, 'tabl
         end: Position;
         endedAt: Date;
       },
-    ): Promise<boolean> {
+    ): Promise<Date | null> {
       const { status, text, end, endedAt } = values;
       const rows = await tx
         .update(generations)
@@ -240,8 +241,9 @@ export function createGenerationsStore({ tables, dialect }: Pick<Database, 'tabl
           endNumber: end.number,
         })
         .where(and(held(generation), eq(generations.status, 'running')))
-        .returning({ id: generations.id });
-      return rows.length > 0;
+        .returning({ admittedAt: generations.admittedAt });
+      const [row] = rows;
+      return row === undefined ? null : (row.admittedAt ?? endedAt);
     },
 
     /** As `readStates` of the segments, for whole sessions. */

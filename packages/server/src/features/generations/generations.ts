@@ -2,6 +2,8 @@ import type { Database } from '../../db/database.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { NewId } from '../../platform/ids.ts';
 import type { Logger } from '../../platform/logger.ts';
+import type { ReserveCredits } from '../credits/reserve-credits.ts';
+import type { SettleUsage } from '../credits/settle-usage.ts';
 import type { IdempotencyKeys } from '../idempotency/idempotency-keys.ts';
 import type { StreamCompletion } from '../models/stream-completion.ts';
 import { createAdmitGeneration } from './admit-generation.ts';
@@ -37,6 +39,8 @@ import { createStopGeneration } from './stop-generation.ts';
 
 export interface GenerationsOptions {
   readonly database: Database;
+  readonly reserveCredits: ReserveCredits;
+  readonly settleUsage: SettleUsage;
   readonly log: GenerationLog;
   readonly keys: IdempotencyKeys;
   readonly models: PromptModels;
@@ -90,6 +94,7 @@ export function createGenerations(options: GenerationsOptions) {
     refuse,
     dialect: database.dialect,
     prepare: createPreparePrompt(base),
+    reserve: options.reserveCredits,
     admit: createAdmitGeneration(base),
     run: createRunGeneration({ ...base, owner, end }),
   });

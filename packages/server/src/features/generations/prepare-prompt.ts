@@ -2,6 +2,7 @@ import type { Parameters } from '@chat-service/shared/objects';
 import type { Database } from '../../db/database.ts';
 import { ServiceError } from '../../platform/service-error.ts';
 import type { CatalogueModel } from '../models/catalogue.ts';
+import { countsLikeHere } from '../models/counts-like-here.ts';
 import type { PreparedPrompt } from './admit-generation.ts';
 import { buildPrompt, type HistoryMessage } from './build-prompt.ts';
 import type { Claim } from './claim-generation.ts';
@@ -96,6 +97,7 @@ export function createPreparePrompt({
       parameters: merged,
       promptTokens: prompt.promptTokens,
       maxTokens: prompt.maxTokens,
+      countedExactly: chain.every(countsLikeHere),
       prices: Object.fromEntries(chain.map(({ id, creditCost }) => [id, creditCost])),
       answeredMessageId: unanswered?.id ?? null,
     };

@@ -2,6 +2,8 @@
 export type ProbePoint =
   | 'claiming'
   | 'claimed'
+  | 'reserving'
+  | 'reserved'
   | 'admitting'
   | 'admitted'
   | 'provider-called'

@@ -56,7 +56,8 @@ export function createRecoverGeneration(deps: RecoverDependencies): RecoverGener
     const context = { generationId: id, sessionId, formerOwner: row.owner, status: row.status };
     if (row.status === 'reserving') {
       const detail = 'The request was interrupted before it was admitted.';
-      await refuse({ id, fence, sessionId }, new ServiceError('UNAVAILABLE', { detail }));
+      const refusal = new ServiceError('UNAVAILABLE', { detail });
+      await refuse({ id, fence, sessionId, userId }, refusal, { mayBeHeld: true });
       logger.warn(context, 'refused a claim whose owner is gone');
       return;
     }

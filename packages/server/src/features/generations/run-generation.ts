@@ -37,6 +37,8 @@ interface StreamResult {
   usage: ProviderUsage | null;
   /** Null when it ended as it should. */
   failure: ErrorCode | null;
+  /** Whether the model was called at all. */
+  called: boolean;
 }
 
 /** Beyond any token that is not padding. */
@@ -54,10 +56,12 @@ export function createRunGeneration(deps: RunDependencies): RunGeneration {
     const { id, sessionId, modelId, prompt } = admitted;
     const { parameters } = prompt;
     const prepare = (model: CatalogueModel) => promptFor(prompt, model);
-    const result: StreamResult = { servedBy: modelId, finishReason: null, usage: null, failure: null };
+    const result: StreamResult = { servedBy: modelId, finishReason: null, usage: null, failure: null, called: false };
     try {
       const events = deps.streamCompletion({ modelId, prepare, parameters, generationId: id }, running.signal);
       await probe('provider-called', id);
+      running.signal.throwIfAborted();
+      result.called = true;
       for await (const event of events) {
         // What comes after the first cause is ignored, a usage figure too.
         running.signal.throwIfAborted();
@@ -116,7 +120,8 @@ export function createRunGeneration(deps: RunDependencies): RunGeneration {
     const { servedBy, failure } = result;
     const price = prompt.prices[servedBy] ?? { input: 0, output: 0 };
     const kind = outcomeOf(running.cancellation, failure);
-    const nothingProduced = text === '' && (kind.status === 'failed' || kind.status === 'interrupted');
+    const nothingProduced =
+      !result.called || (text === '' && (kind.status === 'failed' || kind.status === 'interrupted'));
     const countTokens = await deps.loadTokenCounter();
     const told = kind.status === 'complete' || kind.status === 'stopped' ? result.usage : null;
     const counted = () => usageCounted(prompt.promptTokens, countTokens(text), price);

@@ -1,8 +1,8 @@
 import type { Parameters } from '@chat-service/shared/objects';
+import type { AccountHolder } from '../../clients/accounting/accounting.ts';
 
 /** What `send`, `start` and `stream` ask for alike: over any door they are one operation. */
-export interface SendRequest {
-  readonly userId: string;
+export interface SendRequest extends AccountHolder {
   readonly sessionId: string;
   readonly message?: string | undefined;
   readonly modelId?: string | undefined;

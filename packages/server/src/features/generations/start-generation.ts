@@ -1,10 +1,12 @@
 import type { Database } from '../../db/database.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { ServiceError } from '../../platform/service-error.ts';
-import type { AdmitGeneration } from './admit-generation.ts';
+import type { ReserveCredits, ReserveRequest } from '../credits/reserve-credits.ts';
+import type { AdmitGeneration, PreparedPrompt } from './admit-generation.ts';
 import type { Claim, ClaimGeneration } from './claim-generation.ts';
 import type { GenerationOwner } from './generation-owner.ts';
 import type { PreparePrompt, PromptModels } from './prepare-prompt.ts';
+import type { Probe } from './probe.ts';
 import type { RefuseGeneration } from './refuse-generation.ts';
 import type { RunGeneration } from './run-generation.ts';
 import type { SendRequest } from './send-request.ts';
@@ -19,11 +21,13 @@ export interface StartedGeneration {
 export interface StartDependencies {
   readonly claim: ClaimGeneration;
   readonly prepare: PreparePrompt;
+  readonly reserve: ReserveCredits;
   readonly admit: AdmitGeneration;
   readonly refuse: RefuseGeneration;
   readonly run: RunGeneration;
   readonly owner: GenerationOwner;
   readonly models: PromptModels;
+  readonly probe: Probe;
   readonly dialect: Database['dialect'];
   readonly logger: Logger;
 }
@@ -32,14 +36,15 @@ export interface StartDependencies {
 export type StartGeneration = (request: SendRequest) => Promise<StartedGeneration>;
 
 export function createStartGeneration(deps: StartDependencies): StartGeneration {
-  const { claim: claimGeneration, prepare, admit, refuse, run, owner, models, dialect, logger } = deps;
+  const { claim: claimGeneration, prepare, reserve, admit, refuse, run, owner, models, probe, dialect, logger } = deps;
 
   /** Gives the claim back; where even that fails, the lease runs out and whoever meets it next does. */
-  async function giveBack(claim: Claim, error: unknown): Promise<void> {
+  async function giveBack(claim: Claim, error: unknown, mayBeHeld: boolean): Promise<void> {
     const code = dialect.isUnavailable(error) ? 'UNAVAILABLE' : 'INTERNAL';
     const refusal = error instanceof ServiceError ? error : new ServiceError(code, { cause: error });
     try {
-      await refuse({ id: claim.id, fence: claim.fence, sessionId: claim.session.id }, refusal);
+      const { id, fence, userId } = claim;
+      await refuse({ id, fence, userId, sessionId: claim.session.id }, refusal, { mayBeHeld });
     } catch (failure) {
       logger.error({ err: failure, generationId: claim.id }, 'could not give a claim back');
     }
@@ -53,13 +58,19 @@ export function createStartGeneration(deps: StartDependencies): StartGeneration 
     const outcome = await claimGeneration(request);
     if (outcome.kind === 'joined') return { generationId: outcome.generationId, claimFence: null };
     const { claim } = outcome;
+    let mayBeHeld = false;
     try {
       const prompt = await prepare(claim, request);
-      const admitted = await admit(claim, request.message, prompt);
+      await probe('reserving', claim.id);
+      mayBeHeld = true;
+      const reservation = await reserve(toReservation(claim, request, prompt));
+      await probe('reserved', claim.id);
+      const { maxTokens } = reservation;
+      const admitted = await admit(claim, request.message, { ...prompt, maxTokens }, reservation);
       run(admitted);
       return { generationId: admitted.id, claimFence: admitted.fence };
     } catch (error) {
-      await giveBack(claim, error);
+      await giveBack(claim, error, mayBeHeld && !isRefusedCredit(error));
       throw error;
     }
   }
@@ -69,4 +80,16 @@ export function createStartGeneration(deps: StartDependencies): StartGeneration 
     owner.expect(started);
     return started;
   };
+}
+
+function toReservation(claim: Claim, { plan, userToken }: SendRequest, prompt: PreparedPrompt): ReserveRequest {
+  const { id, userId, modelId, session } = claim;
+  const { promptTokens, countedExactly, maxTokens, prices } = prompt;
+  const whose = { usageId: id, userId, plan, userToken, sessionId: session.id, modelId };
+  return { ...whose, promptTokens, countedExactly, maxTokens, prices: Object.values(prices) };
+}
+
+/** An answer that says no: then nothing is held. Without an answer something may be. */
+function isRefusedCredit(error: unknown): boolean {
+  return error instanceof ServiceError && (error.code === 'INSUFFICIENT_CREDITS' || error.code === 'QUOTA_EXCEEDED');
 }

@@ -38,7 +38,7 @@ export function createMessageRouter(operations: MessageOperations) {
       .input(sendMessageInput)
       .output(sendMessageOutput)
       .mutation(async ({ ctx, input, signal }) =>
-        replayable(ctx, await operations.sendMessage({ ...input, userId: ctx.principal.userId }, signal)),
+        replayable(ctx, await operations.sendMessage({ ...input, ...ctx.holder }, signal)),
       ),
     start: userProcedure
       .meta({
@@ -56,7 +56,7 @@ export function createMessageRouter(operations: MessageOperations) {
       .input(startMessageInput)
       .output(startMessageOutput)
       .mutation(async ({ ctx, input, signal }) =>
-        replayable(ctx, await operations.startMessage({ ...input, userId: ctx.principal.userId }, signal)),
+        replayable(ctx, await operations.startMessage({ ...input, ...ctx.holder }, signal)),
       ),
     stream: userProcedure
       .meta({
@@ -71,7 +71,7 @@ export function createMessageRouter(operations: MessageOperations) {
       })
       .input(streamMessageInput)
       .subscription(async ({ ctx, input, signal = never }) => {
-        const streamed = await operations.streamMessage({ ...input, userId: ctx.principal.userId }, signal);
+        const streamed = await operations.streamMessage({ ...input, ...ctx.holder }, signal);
         return tracking<GenerationEvent>(replayable(ctx, streamed));
       }),
     follow: userProcedure

@@ -1,8 +1,10 @@
 import type { CreateSessionInput, CreateSessionOutput } from '@chat-service/shared/session-api';
-import type { Database } from '../../db/database.ts';
+import type { AccountHolder } from '../../clients/accounting/accounting.ts';
+import type { Database, Queryable } from '../../db/database.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { NewId } from '../../platform/ids.ts';
 import { ServiceError } from '../../platform/service-error.ts';
+import type { AdmitSession } from '../credits/admit-session.ts';
 import { automaticTitle } from '../generations/automatic-title.ts';
 import type { IdempotencyKeys } from '../idempotency/idempotency-keys.ts';
 import type { Replayable } from '../idempotency/replayable.ts';
@@ -13,17 +15,16 @@ import type { SessionsStore } from './sessions-store.ts';
 /**
  * Opens a session. A repeat under the same idempotency key answers with the session as it is now.
  * @throws ServiceError `BAD_REQUEST` for an unknown model, `IDEMPOTENCY_KEY_REUSED`; `NOT_FOUND` for the repeat of one
- * that was deleted since
+ * that was deleted since; `QUOTA_EXCEEDED`, `INSUFFICIENT_CREDITS`, `ACCOUNTING_UNAVAILABLE`
  */
-export type CreateSession = (
-  request: CreateSessionInput & { userId: string },
-) => Promise<Replayable<CreateSessionOutput>>;
+export type CreateSession = (request: CreateSessionInput & AccountHolder) => Promise<Replayable<CreateSessionOutput>>;
 
 export interface CreateSessionDependencies {
   readonly database: Database;
   readonly store: SessionsStore;
   readonly keys: IdempotencyKeys;
   readonly requireModel: RequireModel;
+  readonly admitSession: AdmitSession;
   readonly toSession: ToSession;
   readonly clock: Clock;
   readonly newId: NewId;
@@ -32,23 +33,31 @@ export interface CreateSessionDependencies {
 const defaultSource = 'api';
 
 export function createCreateSession(deps: CreateSessionDependencies): CreateSession {
-  const { database, store, keys, requireModel, toSession, clock, newId } = deps;
+  const { database, store, keys, requireModel, admitSession, toSession, clock, newId } = deps;
 
-  return async function createSession({ userId, idempotencyKey, ...request }) {
+  /** What the key has made before; null where there is nothing. */
+  async function findMade(tx: Queryable, userId: string, key: string | undefined, requestHash: string) {
+    const known = key === undefined ? null : await keys.find(tx, userId, key, requestHash);
+    if (known === null) return null;
+    const row = await store.find(tx, userId, known.sessionId);
+    if (row === null) throw new ServiceError('NOT_FOUND');
+    return { row, replayed: true };
+  }
+
+  return async function createSession({ userId, plan, userToken, idempotencyKey, ...request }) {
     requireModel(request.modelId);
     const requestHash = keys.hash('session.create', fingerprint(request));
     const id = newId();
+    const holder = { userId, plan, userToken, sessionId: id };
+    // A repeat is decided before credit is asked for.
+    const known = await findMade(database.query, userId, idempotencyKey, requestHash);
+    if (known === null) await admitSession.check(holder);
     const { row, replayed } = await database.transaction(
       async (tx): Promise<{ row: SessionRow; replayed: boolean }> => {
         await store.lockAccount(tx, userId);
-        if (idempotencyKey !== undefined) {
-          const known = await keys.find(tx, userId, idempotencyKey, requestHash);
-          if (known !== null) {
-            const existing = await store.find(tx, userId, known.sessionId);
-            if (existing === null) throw new ServiceError('NOT_FOUND');
-            return { row: existing, replayed: true };
-          }
-        }
+        const made = await findMade(tx, userId, idempotencyKey, requestHash);
+        if (made !== null) return made;
+        await admitSession.count(tx, holder);
         const now = new Date(clock.now());
         const { title = null, initialMessage, temporary = false } = request;
         const stored = await store.insert(tx, {

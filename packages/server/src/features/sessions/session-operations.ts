@@ -2,6 +2,7 @@ import type { Database } from '../../db/database.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { NewId } from '../../platform/ids.ts';
 import type { Logger } from '../../platform/logger.ts';
+import type { AdmitSession } from '../credits/admit-session.ts';
 import type { GenerationLog } from '../generations/generation-log.ts';
 import type { Generations } from '../generations/generations.ts';
 import type { IdempotencyKeys } from '../idempotency/idempotency-keys.ts';
@@ -26,6 +27,7 @@ export interface SessionOperationsOptions {
   readonly newId: NewId;
   readonly logger: Logger;
   readonly generations: Generations;
+  readonly admitSession: AdmitSession;
   readonly readNewestMessages: ReadNewestMessages;
   readonly defaultModelId: string;
   readonly isKnownModel: (modelId: string) => boolean;

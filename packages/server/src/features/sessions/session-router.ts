@@ -36,9 +36,7 @@ export function createSessionRouter(operations: SessionOperations) {
       })
       .input(createSessionInput)
       .output(createSessionOutput)
-      .mutation(async ({ ctx, input }) =>
-        replayable(ctx, await operations.createSession({ ...input, userId: ctx.principal.userId })),
-      ),
+      .mutation(async ({ ctx, input }) => replayable(ctx, await operations.createSession({ ...input, ...ctx.holder }))),
     get: userProcedure
       .meta({
         summary: 'A session with its newest messages.',

@@ -92,7 +92,7 @@ export function nameHeaders(error: ServiceError, headers: Headers): ServiceError
   });
   return new ServiceError(error.code, {
     ...(error.detail !== undefined && { detail: error.detail }),
-    ...error.ids,
+    ...error.facts,
     errors,
   });
 }

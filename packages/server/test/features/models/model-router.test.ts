@@ -25,7 +25,7 @@ describe('model.list', () => {
       issuedAt: null,
       expiresAt: 0,
     } as const;
-    expect(await callerOf({ status: 'verified', principal }).list()).toEqual(listed);
+    expect(await callerOf({ status: 'verified', principal, token: 'x.y.z' }).list()).toEqual(listed);
   });
 
   it('answers nobody without a token', async () => {

@@ -1,11 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { createAppRouter } from '../../../src/app-router.ts';
-import type { MessageOperations } from '../../../src/features/messages/message-operations.ts';
-import { createMessageRouter } from '../../../src/features/messages/message-router.ts';
-import { createModelRouter, type ModelRouterDependencies } from '../../../src/features/models/model-router.ts';
-import type { SessionOperations } from '../../../src/features/sessions/session-operations.ts';
-import { createSessionRouter } from '../../../src/features/sessions/session-router.ts';
-import { createSystemRouter } from '../../../src/features/system/system-router.ts';
 import {
   introduction,
   parameterDescriptions,
@@ -16,15 +9,10 @@ import { eventsOf, eventUnions } from '../../../src/transports/rest/openapi/even
 import { bodyExamples, answerExamples } from '../../../src/transports/rest/openapi/examples.ts';
 import type { Operation, Schema } from '../../../src/transports/rest/openapi/openapi-types.ts';
 import { createRouteTable } from '../../../src/transports/rest/route-table.ts';
+import { declaredRouter } from '../../support/declared-router.ts';
 
 /** Only what the procedures declare is read: nothing behind them is called. */
-const router = createAppRouter({
-  session: createSessionRouter({} as SessionOperations),
-  message: createMessageRouter({} as MessageOperations),
-  model: createModelRouter({} as ModelRouterDependencies),
-  system: createSystemRouter({} as Parameters<typeof createSystemRouter>[0]),
-});
-const { routes } = createRouteTable(router);
+const { routes } = createRouteTable(declaredRouter);
 const document = createOpenApiDocument({ routes, version: '1.2.3' });
 const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
@@ -63,7 +51,7 @@ describe('the OpenAPI document', () => {
     const expected = declared.map((id) => (Object.hasOwn(sharing, id) ? Reflect.get(sharing, id) : id) as string);
     expect(shown.toSorted()).toEqual([...new Set([...expected, ...withoutProcedure])].toSorted());
     const onRest = new Set(routes.map(({ procedure }) => procedure));
-    const procedures = Object.keys(router._def.procedures);
+    const procedures = Object.keys(declaredRouter._def.procedures);
     expect(procedures.filter((procedure) => !onRest.has(procedure))).toEqual(withoutRest);
   });
 
@@ -171,7 +159,9 @@ describe('the OpenAPI document', () => {
         .filter(isProblem)
         .map(([status]) => Number(status));
     };
-    expect(problems('sendMessage')).toEqual([400, 401, 403, 404, 406, 409, 413, 415, 422, 429, 500, 502, 503, 504]);
+    expect(problems('sendMessage')).toEqual([
+      400, 401, 402, 403, 404, 406, 409, 413, 415, 422, 429, 500, 502, 503, 504,
+    ]);
     expect(problems('listSessions')).toEqual([400, 401, 403, 406, 500, 503]);
     expect(problems('getHealth')).toEqual([400, 403]);
     expect(document.components.responses['GenerationInProgressOrConflict']?.content).toHaveProperty([

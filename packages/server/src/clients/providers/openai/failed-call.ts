@@ -1,4 +1,5 @@
 import type { Clock } from '../../../platform/clock.ts';
+import { readRetryAfter } from '../../../platform/retry-after.ts';
 import { AttemptFailure } from '../attempt.ts';
 import { describeError, errorFields } from './chat-chunk.ts';
 
@@ -33,15 +34,6 @@ export function refusedParameter(status: number, body: unknown): string | null {
   const { code, param } = errorFields(body);
   const refused = code === 'unsupported_parameter' || code === 'unsupported_value' || code === 'unknown_parameter';
   return refused && typeof param === 'string' ? param : null;
-}
-
-/** Seconds or a date, in milliseconds from now. */
-export function readRetryAfter(header: string | null, clock: Clock): number | undefined {
-  if (header === null) return undefined;
-  const trimmed = header.trim();
-  if (/^\d+(\.\d+)?$/.test(trimmed)) return Number(trimmed) * 1000;
-  const date = Date.parse(trimmed);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - clock.now());
 }
 
 /** The JSON of a body; undefined when it is none or too long. */

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { quotaSchema } from '@chat-service/shared/account-api';
 import {
   capabilitySchema,
   finishReasonSchema,
@@ -41,6 +42,7 @@ export function createSchemaComponents(): SchemaComponents {
       Pagination: paginationSchema,
       Parameters: parametersSchema,
       Problem: problemSchema,
+      Quota: quotaSchema,
       Session: sessionSchema,
       Usage: usageSchema,
     }),

@@ -15,6 +15,8 @@ export const tagDescriptions: Readonly<Record<RestDeclaration['tag'], string>> =
   Sessions: 'Conversations: their titles, settings and metadata.',
   Messages: 'Sending, streaming, following, stopping and reading answers.',
   Models: 'Models that can answer, with prices and limits.',
+  Account: "The caller's credits, quotas and limits.",
+  Supervision: 'For supervisors and admins: watching live, looking back, and the record of every look.',
   System: 'Health, version and this document.',
 };
 
@@ -272,6 +274,23 @@ export const schemaDescriptions: Readonly<Record<string, Readonly<Record<string,
     reason: 'Why, in words.',
     estimatedCredits: 'Credits of the next answer in the session that was named; null without one.',
     alternatives: 'The other models that fit, best first.',
+  },
+  GetUsageResult: {
+    credits: 'What can be spent now, without what is held; null where no credits are counted.',
+    held: 'Reserved for answers that are being written.',
+    plan: "The caller's plan.",
+    quotas: 'What the plan limits by the UTC day and month; empty where nothing is limited.',
+    rateLimit: 'Calls in the window that runs now.',
+    'rateLimit.limit': 'Calls in a minute, over all doors.',
+    'rateLimit.remaining': 'Calls that are left.',
+    'rateLimit.resetsAt': 'When the window ends.',
+  },
+  Quota: {
+    name: 'What is counted: `sessions`, `messages`, `tokens` or `compute` (seconds of generation).',
+    period: 'UTC.',
+    used: 'So far.',
+    limit: 'At most.',
+    resetsAt: 'When it starts anew.',
   },
   GetVersionResult: {
     version: 'Version of the service.',

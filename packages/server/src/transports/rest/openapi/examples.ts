@@ -150,6 +150,13 @@ export const answerExamples: Readonly<Partial<Record<string, unknown>>> = {
   },
   getLiveness: { status: 'ok', version: '0.1.0', timestamp: at('16:00.000'), checks: {} },
   getReadiness: { status: 'ok', version: '0.1.0', timestamp: at('16:00.000'), checks: { database: { status: 'ok' } } },
+  getUsage: {
+    credits: 741.25,
+    held: 0.4,
+    plan: 'free',
+    quotas: [{ name: 'messages', period: 'day', used: 12, limit: 200, resetsAt: '2026-11-23T00:00:00.000Z' }],
+    rateLimit: { limit: 100, remaining: 97, resetsAt: at('16:30.000') },
+  },
   getVersion: { version: '0.1.0', commit: null, apiVersion: 1 },
 };
 
@@ -176,6 +183,7 @@ export const eventExamples: { readonly [Type in SessionEvent['type']]: Extract<S
 const furtherMembers: Readonly<Partial<Record<ErrorCode, Readonly<Record<string, unknown>>>>> = {
   BAD_REQUEST: { errors: [{ path: 'parameters.temperature', message: 'Too big: expected number to be <=2' }] },
   GENERATION_IN_PROGRESS: { sessionId, streamId },
+  QUOTA_EXCEEDED: { quota: 'messages', resetsAt: '2026-11-23T00:00:00.000Z' },
   MODEL_ERROR: { sessionId, streamId, userMessageId },
   INTERRUPTED: { sessionId, streamId, userMessageId },
   MODEL_TIMEOUT: { sessionId, streamId, userMessageId },

@@ -12,6 +12,9 @@ const occasions: Readonly<Partial<Record<ErrorCode, string>>> = {
   CONFLICT: 'The state of things does not allow it.',
   PAYLOAD_TOO_LARGE: 'The body is larger than the service takes.',
   UNSUPPORTED_MEDIA_TYPE: 'The body is not plain `application/json`.',
+  INSUFFICIENT_CREDITS: 'There is no credit for even one token.',
+  QUOTA_EXCEEDED: "A quota of the caller's plan is used up: `quota` says which, `resetsAt` when it starts anew.",
+  ACCOUNTING_UNAVAILABLE: 'Nobody could be asked for credit.',
   IDEMPOTENCY_KEY_REUSED: 'The key was used before, for another request.',
   RATE_LIMITED: 'Too many answers are being written at once.',
   INTERNAL: 'A fault of the service.',
@@ -24,7 +27,14 @@ const occasions: Readonly<Partial<Record<ErrorCode, string>>> = {
   MODEL_TIMEOUT: 'The model took too long; `streamId` names the message with what it had written.',
 };
 
+const paying = [
+  'INSUFFICIENT_CREDITS',
+  'QUOTA_EXCEEDED',
+  'ACCOUNTING_UNAVAILABLE',
+] as const satisfies readonly ErrorCode[];
+
 const sending = [
+  ...paying,
   'CONFLICT',
   'GENERATION_IN_PROGRESS',
   'RATE_LIMITED',
@@ -35,7 +45,8 @@ const sending = [
 /** Codes that a procedure gives by itself, beside those that follow from its declaration and its input. */
 const ownCodes: Readonly<Partial<Record<string, readonly ErrorCode[]>>> = {
   // A repeat under a key whose session has been deleted since.
-  'session.create': ['NOT_FOUND'],
+  'session.create': ['NOT_FOUND', ...paying],
+  'account.usage': ['ACCOUNTING_UNAVAILABLE'],
   'message.send': [...sending, 'MODEL_ERROR', 'INTERRUPTED', 'MODEL_TIMEOUT'],
   'message.start': sending,
   'message.stream': sending,

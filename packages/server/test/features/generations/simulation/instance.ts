@@ -80,7 +80,24 @@ export function createInstance(name: string, options: InstanceOptions): Instance
     remember: () => Promise.resolve(),
     forget: () => Promise.resolve(),
   };
-  const base = { ...options, ...handle, log, clock, probe, keys, instanceId, loadTokenCounter, leaseMilliseconds };
+  // Nothing costs anything here.
+  const settleUsage = {
+    admit: () => Promise.resolve(),
+    end: () => Promise.resolve(0),
+    refuse: () => Promise.resolve(),
+  };
+  const base = {
+    ...options,
+    ...handle,
+    log,
+    clock,
+    probe,
+    keys,
+    settleUsage,
+    instanceId,
+    loadTokenCounter,
+    leaseMilliseconds,
+  };
   const owner = createGenerationOwner(base);
   const watch = createRowWatch({
     ...base,

@@ -182,7 +182,7 @@ export function createMemoryRows(schedule: Schedule, random: Random): Rows {
             const row = held(generation, 'running');
             const textPosition = { textFence: text.fence, textNumber: text.number };
             const ended = update(row, { ...textPosition, status, endedAt, endFence: end.fence, endNumber: end.number });
-            return ended;
+            return { ...ended, result: ended.result ? (row?.admittedAt ?? endedAt) : null };
           }),
         requestStop: (tx, id, by) =>
           write(tx, () => {

@@ -109,11 +109,14 @@ export async function createWorld(seed: number, createRows: CreateRows) {
     try {
       if (random.chance(0.05)) throw new ServiceError('MODEL_UNAVAILABLE');
       await schedule.point(instance.process);
-      const prompt = { messages: [], parameters: {}, promptTokens: 1, maxTokens: 10_000, prices: {} };
-      instance.run(await instance.admit(claim, 'question', { ...prompt, answeredMessageId: null }));
+      const limits = { promptTokens: 1, countedExactly: true, maxTokens: 10_000 };
+      const prompt = { messages: [], parameters: {}, ...limits, prices: {}, answeredMessageId: null };
+      const hold = { held: null, holdId: null, periods: null };
+      const reservation = { hold, plan: 'free', maxTokens: limits.maxTokens, quotaTokens: 0 };
+      instance.run(await instance.admit(claim, 'question', prompt, reservation));
     } catch (error) {
       const refusal = error instanceof ServiceError ? error : new ServiceError('INTERNAL', { cause: error });
-      await instance.refuse({ id, fence: claim.fence, sessionId }, refusal);
+      await instance.refuse({ id, fence: claim.fence, userId, sessionId }, refusal, { mayBeHeld: false });
     }
   }
 

@@ -1,18 +1,20 @@
-import type { Clock } from '../../platform/clock.ts';
+import type { Clock } from './clock.ts';
 
 /** Leave to make one call. Told of its end exactly once, by `succeeded`, `failed` or `abandoned`. */
 export interface Permit {
-  /** The first token came. Enough to let others call again, not enough to forget the failures before. */
+  /** The answer has begun. Enough to let others call again, not enough to forget the failures before. */
   responded(): void;
   succeeded(): void;
   failed(): void;
-  /** The caller left: says nothing about the provider. */
+  /** The caller left: says nothing about who is called. */
   abandoned(): void;
 }
 
 export interface CircuitBreaker {
   /** True while calls are refused. */
   isOpen(): boolean;
+  /** True from its opening until a call has succeeded again. */
+  isTripped(): boolean;
   /** Null while calls are refused. */
   enter(): Permit | null;
 }
@@ -27,7 +29,7 @@ export interface CircuitBreakerOptions {
 }
 
 /**
- * Spares a provider that keeps failing, and its callers the wait. Own code, because the resilience library at hand
+ * Spares a service that keeps failing, and its callers the wait. Own code, because the resilience library at hand
  * reads the machine's clock and makes callers wait for the outcome of the trial call.
  */
 export function createCircuitBreaker({ clock, threshold, rest, onOpen }: CircuitBreakerOptions): CircuitBreaker {
@@ -73,5 +75,5 @@ export function createCircuitBreaker({ clock, threshold, rest, onOpen }: Circuit
     };
   }
 
-  return { isOpen, enter: () => (isOpen() ? null : createPermit()) };
+  return { isOpen, isTripped: () => restsUntil !== null, enter: () => (isOpen() ? null : createPermit()) };
 }

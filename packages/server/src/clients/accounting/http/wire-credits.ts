@@ -1,0 +1,20 @@
+import type { Micro } from '../accounting.ts';
+
+const millionths = 1_000_000;
+
+/** Millionths as they are sent: a decimal number with at most 6 places. */
+export function creditsOf(micro: Micro): number {
+  return micro / millionths;
+}
+
+/**
+ * Credits as they were sent in whole millionths, rounded down, so that nothing is spent that is not there. By their
+ * digits: 1.1 times a million is a little more than it should be, 4.35 a little less.
+ */
+export function microOf(credits: number): Micro {
+  const amount = Math.min(Math.abs(credits), Number.MAX_SAFE_INTEGER / millionths);
+  const [whole = '0', places = ''] = (amount < 1e-6 ? '0' : String(amount)).split('.');
+  const micro = Number(whole) * millionths + Number(places.padEnd(6, '0').slice(0, 6));
+  if (credits >= 0) return micro;
+  return -(micro + (creditsOf(micro) < amount ? 1 : 0));
+}
