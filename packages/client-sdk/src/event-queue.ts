@@ -1,18 +1,26 @@
-import type { StreamEvent } from './generation-state.ts';
-
 /** Beyond this, chunks that wait are joined; a reader that keeps up sees each event by itself. */
 const joinFrom = 256;
 
 /** What waits for one reader. */
-export interface EventQueue {
-  push(event: StreamEvent): void;
+export interface EventQueue<Event> {
+  push(event: Event): void;
+  /** How many events wait. */
+  size(): number;
   /** Ends the iteration after what waits. */
   end(): void;
   /** Drops what waits and ends the iteration at once. */
   discard(): void;
   /** Ends the iteration with an error after what waits. */
   fail(error: unknown): void;
-  next(): Promise<IteratorResult<StreamEvent, undefined>>;
+  next(): Promise<IteratorResult<Event, undefined>>;
+}
+
+/** What the queue knows of events: the text of one generation may be joined, or replaced by a `resync`. */
+interface QueuedEvent {
+  readonly type: string;
+  readonly id: string;
+  readonly streamId?: string;
+  readonly text?: string;
 }
 
 /**
@@ -20,10 +28,10 @@ export interface EventQueue {
  * (the joined event has the later id), and a `resync` drops the chunks that it makes obsolete. What remains is bounded by
  * the length of the answer.
  */
-export function createEventQueue(): EventQueue {
-  let waiting: StreamEvent[] = [];
+export function createEventQueue<Event extends QueuedEvent>(): EventQueue<Event> {
+  let waiting: Event[] = [];
   let end: { error: unknown } | 'ended' | null = null;
-  const readers: PromiseWithResolvers<IteratorResult<StreamEvent, undefined>>[] = [];
+  const readers: PromiseWithResolvers<IteratorResult<Event, undefined>>[] = [];
 
   function settle(): void {
     for (const reader of readers.splice(0)) {
@@ -42,12 +50,15 @@ export function createEventQueue(): EventQueue {
       const full = waiting.length >= joinFrom;
       const last = waiting.at(-1);
       if (full && event.type === 'resync') {
-        waiting = waiting.filter(({ type }) => type !== 'chunk' && type !== 'resync');
+        const replaced = ({ type, streamId }: Event) =>
+          (type === 'chunk' || type === 'resync') && streamId === event.streamId;
+        waiting = waiting.filter((earlier) => !replaced(earlier));
       }
-      if (full && event.type === 'chunk' && last?.type === 'chunk') {
-        waiting[waiting.length - 1] = { ...event, text: last.text + event.text };
-      } else waiting.push(event);
+      const joins = last?.type === 'chunk' && event.type === 'chunk' && last.streamId === event.streamId;
+      if (full && joins) waiting[waiting.length - 1] = { ...event, text: `${last.text}${event.text}` };
+      else waiting.push(event);
     },
+    size: () => waiting.length,
     end() {
       end ??= 'ended';
       settle();
@@ -64,7 +75,7 @@ export function createEventQueue(): EventQueue {
     next() {
       const event = waiting.shift();
       if (event !== undefined) return Promise.resolve({ value: event, done: false });
-      const reader = Promise.withResolvers<IteratorResult<StreamEvent, undefined>>();
+      const reader = Promise.withResolvers<IteratorResult<Event, undefined>>();
       readers.push(reader);
       if (end !== null) settle();
       return reader.promise;

@@ -11,7 +11,7 @@ import {
   type TrackedEvent,
 } from './generation-state.ts';
 import { fromErrorEvent } from './read-error.ts';
-import type { Watch, WatchHandlers } from './transport/watch-generation.ts';
+import type { Watch, WatchHandlers } from './transport/watch-log.ts';
 
 export interface TextChange {
   /** What to append to what was shown. With `reset` it is the whole text. */
@@ -41,7 +41,7 @@ export type MessageStreamEvents = {
 export interface MessageStreamSource {
   readonly state: GenerationState;
   readonly signal?: AbortSignal | undefined;
-  open(handlers: WatchHandlers): Watch;
+  open(handlers: WatchHandlers<GenerationEvent>): Watch;
   stop(streamId: string): Promise<unknown>;
 }
 
@@ -56,7 +56,7 @@ export interface MessageStreamSource {
 export class MessageStream implements AsyncIterable<StreamEvent>, AsyncDisposable {
   readonly #source: MessageStreamSource;
   readonly #emitter: Emitter<MessageStreamEvents> = createEmitter();
-  readonly #queue = createEventQueue();
+  readonly #queue = createEventQueue<StreamEvent>();
   readonly #final = Promise.withResolvers<Message>();
   readonly #watch: Watch;
   #state: GenerationState;

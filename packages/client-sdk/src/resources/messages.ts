@@ -16,7 +16,8 @@ import { initialGenerationState, type GenerationState } from '../generation-stat
 import { MessageStream } from '../message-stream.ts';
 import { PagedList } from '../paged-list.ts';
 import type { RequestOptions } from '../transport/call.ts';
-import { watchGeneration, type WatchOptions, type WatchTarget } from '../transport/watch-generation.ts';
+import { watchGeneration, type WatchTarget } from '../transport/watch-generation.ts';
+import type { WatchOptions } from '../transport/watch-log.ts';
 import { deleted, type ResourceContext } from './resource-context.ts';
 
 export interface StreamOptions {

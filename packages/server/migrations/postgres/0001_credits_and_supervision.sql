@@ -89,6 +89,7 @@ CREATE TABLE "usage_records" (
 	"settled_at" timestamp (3) with time zone
 );
 --> statement-breakpoint
+ALTER TABLE "generations" ADD COLUMN "served_by" text;--> statement-breakpoint
 CREATE UNIQUE INDEX "accounting_outbox_usage" ON "accounting_outbox" USING btree ("usage_id");--> statement-breakpoint
 CREATE INDEX "accounting_outbox_due" ON "accounting_outbox" USING btree ("next_attempt_at") WHERE "accounting_outbox"."state" = 'pending';--> statement-breakpoint
 CREATE INDEX "audit_log_time" ON "audit_log" USING btree ("at","id");--> statement-breakpoint

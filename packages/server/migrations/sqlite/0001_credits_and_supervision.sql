@@ -98,4 +98,5 @@ CREATE TABLE `usage_records` (
 );
 --> statement-breakpoint
 CREATE INDEX `usage_records_held` ON `usage_records` (`user_id`) WHERE "usage_records"."state" = 'held';--> statement-breakpoint
-CREATE INDEX `usage_records_user` ON `usage_records` (`user_id`,`created_at`);
+CREATE INDEX `usage_records_user` ON `usage_records` (`user_id`,`created_at`);--> statement-breakpoint
+ALTER TABLE `generations` ADD `served_by` text;

@@ -25,6 +25,9 @@ export type Queryable = Pick<
   'select' | 'selectDistinct' | 'insert' | 'update' | 'delete' | 'with' | '$with' | '$count'
 >;
 
+/** Stands before each field of `users.searchText` and nowhere else in it. The index of Postgres knows it by its number. */
+export const fieldStart = '\u001f';
+
 /** The part of a select that a row lock needs. */
 export interface LockableQuery {
   for(strength: 'update'): unknown;
@@ -44,6 +47,12 @@ export interface Dialect {
    * const [row] = await dialect.forUpdate(tx.select().from(users).where(eq(users.id, id)));
    */
   forUpdate<Query extends LockableQuery>(query: Query): Query;
+  /**
+   * Whether `users.searchText`, or a part of it, is `part`: character by character, none of them with a meaning of its
+   * own. Postgres has an index for parts of three characters and for those that begin with {@link fieldStart} and have
+   * two; SQLite reads the rows one by one.
+   */
+  searchTextContains(part: string): SQL;
   /** Whether `error`, or what caused it, is the violation of a unique index or a primary key. */
   isUniqueViolation(error: unknown): boolean;
   /**

@@ -10,9 +10,12 @@ import type { Authentication, RequestContext } from '../trpc/context.ts';
 import { currentCall } from '../trpc/current-call.ts';
 import { retryAfterOf, toServiceError, toWireError } from '../trpc/error-mapping.ts';
 import { readText } from './body.ts';
+import { countCalls, rateLimited, rateLimitHeaders, type CallLimits, type CountedCalls } from './call-limits.ts';
 import { bearerToken, challenge, endOfToken, hasTokenInUrl, judgeToken, tokenInUrl } from './credentials.ts';
+import { startsByWatching } from './declared-procedures.ts';
 import { pathOf, logCause, type RequestRecord } from './request-log.ts';
 import { guardStream } from './stream-guard.ts';
+import { callsThatCount, isResumption, isToldByTrpc } from './trpc-http-calls.ts';
 
 export const trpcEndpoint = '/trpc';
 /** Most calls in a batch, and in a WebSocket frame. */
@@ -21,6 +24,7 @@ export const maxBatchSize = 20;
 export interface TrpcHttpOptions {
   readonly router: AnyTRPCRouter;
   readonly authenticate: Authenticate;
+  readonly limits: CallLimits;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly maxBodyBytes: number;
@@ -31,6 +35,9 @@ export interface TrpcHttpOptions {
   readonly onCut: () => void;
 }
 
+/** The status of an answer that nobody is there to get. */
+const clientClosedRequest = 499;
+
 export interface TrpcHttpRequest {
   readonly request: Request;
   readonly incoming: IncomingMessage;
@@ -39,9 +46,17 @@ export interface TrpcHttpRequest {
   readonly clientAddress: string;
 }
 
+interface CallParts {
+  readonly tokenGiven: boolean;
+  readonly body: string | null;
+  readonly severed: AbortController;
+  /** What was found when the calls of the request were counted, all at once. */
+  readonly counted: CountedCalls | null;
+}
+
 /** Serves tRPC over HTTP: single calls, batches, streamed batches, and subscriptions as server-sent events. */
 export function createTrpcHttp(options: TrpcHttpOptions): (request: TrpcHttpRequest) => Promise<Response> {
-  const { router, authenticate, logger, clock, maxBodyBytes, streamStallMs, closing, onCut } = options;
+  const { router, authenticate, limits, logger, clock, maxBodyBytes, streamStallMs, closing, onCut } = options;
 
   function refuse(error: ServiceError, record: RequestRecord, headers: Record<string, string> = {}): Response {
     record.code = error.code;
@@ -61,7 +76,7 @@ export function createTrpcHttp(options: TrpcHttpOptions): (request: TrpcHttpRequ
   }
 
   async function answer(call: TrpcHttpRequest): Promise<Response> {
-    const { request, incoming, outgoing, record } = call;
+    const { request, incoming, outgoing, record, clientAddress } = call;
     if (hasTokenInUrl(incoming.url)) return refuse(tokenInUrl(), record);
     if (request.method !== 'GET' && request.method !== 'POST') {
       return refuse(new ServiceError('METHOD_NOT_SUPPORTED'), record, { Allow: 'GET, POST' });
@@ -73,26 +88,39 @@ export function createTrpcHttp(options: TrpcHttpOptions): (request: TrpcHttpRequ
     const token = bearerToken(request.headers.get('authorization') ?? undefined);
     const authentication = await judgeToken(authenticate, token);
     if (authentication.status === 'verified') record.userId = authentication.principal.userId;
-    else if (!answersRefusal(router, paths, request)) {
-      const { error } = authentication;
-      return refuse(
-        error,
-        record,
-        error.code === 'UNAUTHORIZED' ? { 'WWW-Authenticate': challenge(token !== null) } : {},
-      );
+    const calls = paths.slice(0, maxBatchSize);
+    let counted: CountedCalls | null;
+    try {
+      counted =
+        authentication.status === 'verified' && isResumption(router, calls, { request, query })
+          ? await limits.waitForResumption(authentication.principal.userId, request.signal)
+          : await countCalls(limits, { authentication, clientAddress }, callsThatCount(router, calls));
+    } catch (error) {
+      // Who has left while waiting is told nothing more.
+      if (request.signal.aborted) return new Response(null, { status: clientClosedRequest });
+      throw error;
+    }
+    const limitHeaders = rateLimitHeaders(counted);
+    if (!isToldByTrpc(router, calls, request)) {
+      if (counted?.allowed === 0) return refuse(rateLimited(counted), record, limitHeaders);
+      if (authentication.status === 'refused') {
+        const { error } = authentication;
+        const asked = error.code === 'UNAUTHORIZED' ? { 'WWW-Authenticate': challenge(token !== null) } : {};
+        return refuse(error, record, { ...limitHeaders, ...asked });
+      }
     }
 
-    const refusal = request.method === 'POST' ? wrongMedia(request) : startedByUrl(router, paths);
-    if (refusal !== null) return refuse(refusal, record);
+    const refusal = request.method === 'POST' ? wrongMedia(request) : startedByUrl(router, calls);
+    if (refusal !== null) return refuse(refusal, record, limitHeaders);
     let body: string | null = null;
     try {
       if (request.method === 'POST') body = await readText(incoming, maxBodyBytes);
     } catch (error) {
       // What has not been read of the body would be taken for the next request.
-      return refuse(toServiceError(error), record, { Connection: 'close' });
+      return refuse(toServiceError(error), record, { ...limitHeaders, Connection: 'close' });
     }
     const severed = new AbortController();
-    const response = await handle(call, authentication, { tokenGiven: token !== null, body, severed });
+    const response = await handle(call, authentication, { tokenGiven: token !== null, body, severed, counted });
     return response.body !== null && isStreamed(request, response)
       ? guarded(response, response.body, authentication, { incoming, outgoing, severed })
       : response;
@@ -101,14 +129,19 @@ export function createTrpcHttp(options: TrpcHttpOptions): (request: TrpcHttpRequ
   function handle(
     { request, record, clientAddress }: TrpcHttpRequest,
     authentication: Authentication,
-    { tokenGiven, body, severed }: { tokenGiven: boolean; body: string | null; severed: AbortController },
+    { tokenGiven, body, severed, counted }: CallParts,
   ): Promise<Response> {
     const { method, headers, signal } = request;
+    let begun = 0;
     const context: RequestContext = {
       requestId: record.requestId,
       authentication,
       clientAddress,
-      responseHeaders: new Headers(),
+      responseHeaders: new Headers(rateLimitHeaders(counted)),
+      admitCall() {
+        begun += 1;
+        if (counted !== null && begun > counted.allowed) throw rateLimited(counted);
+      },
       // The answer is pulled by its socket, so there is nothing to wait for.
       outbound: { ready: () => undefined, sever: () => severed.abort() },
     };
@@ -183,38 +216,11 @@ function pathsOf(url: string, query: URLSearchParams): string[] {
   }
 }
 
-/**
- * Whether a request without a valid token goes on to tRPC: where a procedure needs none, and for event sources, which can
- * read why they are refused only from the stream. All others are told at once, before their body is read.
- */
-function answersRefusal(router: AnyTRPCRouter, paths: string[], request: Request): boolean {
-  const called = paths.slice(0, maxBatchSize).map((path) => declarationOf(router, path));
-  if (called.some(({ meta }) => isRecord(meta) && meta['access'] === 'public')) return true;
-  const wantsEvents = request.headers.get('accept')?.includes('text/event-stream') === true;
-  return wantsEvents && request.method === 'GET' && called.some(({ type }) => type === 'subscription');
-}
-
 /** Refuses a subscription that starts something: by GET its input, what a user writes, would travel in the URL. */
 function startedByUrl(router: AnyTRPCRouter, paths: string[]): ServiceError | null {
-  const starts = paths.slice(0, maxBatchSize).some((path) => {
-    const { type, meta } = declarationOf(router, path);
-    const rest = isRecord(meta) ? meta['rest'] : undefined;
-    return type === 'subscription' && isRecord(rest) && rest['method'] === 'POST';
-  });
-  if (!starts) return null;
+  if (!paths.some((path) => startsByWatching(router, path))) return null;
   const detail = 'Over HTTP this is started by a call of its own, and followed by another subscription.';
   return new ServiceError('BAD_REQUEST', { detail });
-}
-
-/** What a procedure declares; nothing where there is no such procedure. */
-function declarationOf(router: AnyTRPCRouter, path: string): { type?: unknown; meta?: unknown } {
-  const procedures: unknown = router._def.procedures;
-  const procedure = isRecord(procedures) ? procedures[path] : undefined;
-  return typeof procedure === 'function' && '_def' in procedure && isRecord(procedure._def) ? procedure._def : {};
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
 }
 
 function wrongMedia({ headers }: Request): ServiceError | null {

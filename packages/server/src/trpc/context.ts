@@ -17,6 +17,12 @@ export interface RequestContext {
   readonly authentication: Authentication;
   /** Where the request came from; behind a trusted proxy, what that proxy says. Absent where no network is involved. */
   readonly clientAddress?: string;
+  /**
+   * Asked once for each call that needs a token: lets it go on, at once or when there is room for it. Absent where the door
+   * has counted the call and let it in already.
+   * @throws ServiceError `RATE_LIMITED`
+   */
+  readonly admitCall?: (signal: AbortSignal | undefined) => Promise<void> | void;
   /** The way back to the client where the transport does not pace by itself: results wait for room there. */
   readonly outbound?: Outbound;
   /** Headers to send with the answer; absent where an answer has none (WebSocket). Late ones of a streamed answer are lost. */

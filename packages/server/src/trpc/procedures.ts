@@ -27,8 +27,10 @@ const notedInput = trpc.middleware(async ({ getRawInput, next }) => {
 
 /** Needs a valid token of any role. `ctx.principal` is who it speaks for, `ctx.holder` the same as who pays. */
 export const userProcedure = procedure
-  .use(({ ctx, next }) => {
+  .use(async ({ ctx, signal, next }) => {
     const { authentication } = ctx;
+    // What is too much is told before anything else: also to those who have no valid token, and ask all the same.
+    await ctx.admitCall?.(signal);
     if (authentication.status === 'refused') throw authentication.error;
     const { principal, token } = authentication;
     const { userId, plan } = principal;

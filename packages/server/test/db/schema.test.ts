@@ -47,6 +47,7 @@ function describeIndexes(indexes: IndexShape[]) {
 function describeKeys(config: ReturnType<typeof getPostgresConfig> | ReturnType<typeof getSqliteConfig>) {
   return {
     primaryKeys: config.primaryKeys.map((key) => key.columns.map((column) => column.name)),
+    checks: config.checks.map(({ name }) => name),
     foreignKeys: config.foreignKeys.map((key) => {
       const reference = key.reference();
       return {
@@ -89,5 +90,5 @@ it('has the same tables, columns, keys and indexes on both databases', () => {
     expect(describeKeys(sqlite)).toEqual(describeKeys(postgres));
     compared += 1;
   }
-  expect(compared).toBe(7);
+  expect(compared).toBe(14);
 });

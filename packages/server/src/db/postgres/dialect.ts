@@ -57,6 +57,9 @@ export const postgresDialect: Dialect = {
     query.for('update');
     return query;
   },
+  // The first half is the index's, whose grams may stand anywhere in the text; the second one is exact.
+  searchTextContains: (part) =>
+    sql`(search_grams(${users.searchText}) @> search_grams(${part}) and position(${part} in ${users.searchText}) > 0)`,
   isUniqueViolation: (error) => someCause(error, (cause) => errorCode(cause) === '23505'),
   isUnavailable: (error) =>
     someCause(error, (cause) => {

@@ -32,6 +32,7 @@ export const sqliteDialect: Dialect = {
   nowPlus: (milliseconds): SQL<Date> =>
     sql<Date>`(${now} + cast(${Math.round(milliseconds)} as integer))`.mapWith(users.createdAt),
   forUpdate: (query) => query,
+  searchTextContains: (part) => sql`instr(${users.searchText}, ${part}) > 0`,
   isUniqueViolation: (error) => someCause(error, (cause) => uniqueViolations.has(errorCode(cause) ?? '')),
   isUnavailable: (error) =>
     someCause(

@@ -45,6 +45,8 @@ export const users = sqliteTable('users', {
   claimsIssuedAt: integer('claims_issued_at'),
   /** Number of listed sessions. */
   sessionCount: integer('session_count').notNull().default(0),
+  /** Username, email and id as the search compares them; on Postgres with an index of the migration's own. */
+  searchText: text('search_text').notNull().default(''),
   lastSeenAt: time('last_seen_at').notNull(),
   createdAt: time('created_at').notNull(),
 });
@@ -134,6 +136,8 @@ export const generations = sqliteTable(
     stopRequestedBy: text('stop_requested_by').$type<StopRequester>(),
     /** The model asked for. */
     modelId: text('model_id').notNull(),
+    /** The model that answers in its place; null while none does. */
+    servedBy: text('served_by'),
     request: json('request').$type<GenerationRequest>(),
     prices: json('prices').$type<GenerationPrices>(),
     promptTokens: integer('prompt_tokens'),

@@ -5,22 +5,34 @@ import type { GenerationLog, LogEntry } from './generation-log.ts';
 import type { GenerationSnapshot, ReadSnapshot } from './generation-snapshot.ts';
 import type { GenerationsStore } from './generations-store.ts';
 import type { Database } from '../../db/database.ts';
-import { comparePositions, formatEventId, formatHistoryId, isSamePosition, type Position } from './position.ts';
+import {
+  comparePositions,
+  formatEventId,
+  formatHistoryId,
+  isSamePosition,
+  parseSessionEventId,
+  type Position,
+} from './position.ts';
 import { listen, type ReaderBells } from './reader-bells.ts';
 import { fromSnapshot, type Cursor } from './reader-cursor.ts';
+import { placeNotices, type Notices, type PlacedNotices } from './reader-notices.ts';
 import type { RowWatch } from './row-watch.ts';
 import type { ReadSession, SessionState } from './session-snapshot.ts';
 
 /** An event with the id under which a reader resumes after it. */
-export interface IdentifiedSessionEvent {
+export interface IdentifiedSessionEvent<Notice = never> {
   readonly id: string;
-  readonly event: SessionEvent;
+  readonly event: SessionEvent | Notice;
 }
 
-export interface FollowSessionRequest {
+export interface FollowSessionRequest<Notice = never> {
   readonly sessionId: string;
-  /** After this event; null tells the history first. */
-  readonly after: Position | null;
+  /** After the event of this id. Null, or one that is unreadable or within the history, tells the history first. */
+  readonly lastEventId: string | null;
+  /** Where the session's log stood before this was asked: nothing that is told comes before it. @default its beginning */
+  readonly floor?: Position | undefined;
+  /** What the reader is told beside the log. */
+  readonly notices?: Notices<Notice> | null | undefined;
 }
 
 /**
@@ -29,10 +41,10 @@ export interface FollowSessionRequest {
  * the history.
  * @throws {@link ConnectionSevered}
  */
-export type FollowSession = (
-  request: FollowSessionRequest,
+export type FollowSession = <Notice = never>(
+  request: FollowSessionRequest<Notice>,
   signal: AbortSignal,
-) => AsyncGenerator<IdentifiedSessionEvent, void, void>;
+) => AsyncGenerator<IdentifiedSessionEvent<Notice>, void, void>;
 
 export interface FollowSessionDependencies {
   readonly database: Database;
@@ -58,6 +70,14 @@ interface SessionCursor {
   answer: { readonly id: string; length: number } | null;
 }
 
+interface Reader<Notice> {
+  readonly sessionId: string;
+  readonly cursor: SessionCursor;
+  readonly notices: PlacedNotices<Notice> | null;
+}
+
+const beginning: Position = { fence: 0, number: 0 };
+
 export function createFollowSession(deps: FollowSessionDependencies): FollowSession {
   const { database, store, log, watch, readSession, readSnapshot, clock } = deps;
 
@@ -71,9 +91,10 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
   }
 
   /** Whether the row knows of more than the log here: a log that missed a deletion would tell what was deleted. */
-  async function isOutdated(sessionId: string): Promise<boolean> {
+  async function isOutdated(sessionId: string, after: Position): Promise<boolean> {
     const newest = await log.newest(sessionId);
-    if (newest === null) return false;
+    // Who has everything that the log has is told nothing of it.
+    if (newest === null || comparePositions(newest, after) <= 0) return false;
     const state = await readSession.state(sessionId);
     return state !== null && comparePositions(newest, state.position) < 0;
   }
@@ -89,35 +110,39 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
     return ended !== null && last.fence >= ended.claimFence ? ended.id : null;
   }
 
-  async function* history(sessionId: string): AsyncGenerator<IdentifiedSessionEvent, Position | null, void> {
+  async function* history<Notice>({
+    sessionId,
+    notices,
+  }: Reader<Notice>): AsyncGenerator<IdentifiedSessionEvent<Notice>, Position | null, void> {
     const snapshot = await readSession.snapshot(sessionId);
     if (snapshot === null) return null;
-    const { messages, total, position } = snapshot;
+    const { messages, total, position, isRunning } = snapshot;
+    if (!isRunning) notices?.wasIdle();
     const id = (index: number) => formatHistoryId(sessionId, position, index);
-    yield { id: id(0), event: { type: 'history-start', count: messages.length, total } };
+    yield* withNotice(notices, id(0), { type: 'history-start', count: messages.length, total });
     for (const [index, message] of messages.entries()) yield { id: id(index + 1), event: { type: 'message', message } };
-    yield { id: formatHistoryId(sessionId, position, 'end'), event: { type: 'history-end' } };
+    yield* withNotice(notices, formatHistoryId(sessionId, position, 'end'), { type: 'history-end' });
     return position;
   }
 
   /** Each event under its id; a `start` is preceded by the message it answers, in the place before it. */
-  function* told(
-    sessionId: string,
+  function* told<Notice>(
+    { sessionId, notices }: Reader<Notice>,
     last: Position,
     position: Position,
     event: SessionEvent,
-  ): Generator<IdentifiedSessionEvent, void, void> {
+  ): Generator<IdentifiedSessionEvent<Notice>, void, void> {
     const before: Position = { fence: position.fence, number: 0 };
     if (event.type === 'start' && event.userMessage !== null && !isSamePosition(last, before)) {
-      yield { id: formatEventId(sessionId, before), event: { type: 'message', message: event.userMessage } };
+      yield* withNotice(notices, formatEventId(sessionId, before), { type: 'message', message: event.userMessage });
     }
-    yield { id: formatEventId(sessionId, position), event };
+    yield* withNotice(notices, formatEventId(sessionId, position), event);
   }
 
-  async function* fromLog(
-    sessionId: string,
-    cursor: SessionCursor,
-  ): AsyncGenerator<IdentifiedSessionEvent, { delivered: number; gap: boolean; deleted: boolean }, void> {
+  async function* fromLog<Notice>(
+    reader: Reader<Notice>,
+  ): AsyncGenerator<IdentifiedSessionEvent<Notice>, { delivered: number; gap: boolean; deleted: boolean }, void> {
+    const { sessionId, cursor } = reader;
     let delivered = 0;
     for (const { position, previous, event } of await log.read(sessionId, cursor.last)) {
       const deleted = event.type === 'session-deleted';
@@ -126,37 +151,41 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
       cursor.last = position;
       count(cursor, event);
       delivered += 1;
-      yield* told(sessionId, last, position, event);
+      yield* told(reader, last, position, event);
       if (deleted) return { delivered, gap: false, deleted };
     }
     return { delivered, gap: false, deleted: false };
   }
 
-  async function* fromRow(
-    sessionId: string,
-    cursor: SessionCursor,
+  async function* fromRow<Notice>(
+    reader: Reader<Notice>,
     snapshot: GenerationSnapshot,
-  ): AsyncGenerator<IdentifiedSessionEvent, void, void> {
+  ): AsyncGenerator<IdentifiedSessionEvent<Notice>, void, void> {
+    const { cursor } = reader;
     const { id, claimFence } = snapshot.row;
     const started = cursor.last.fence >= claimFence && cursor.last.number > 0;
     const known = cursor.answer?.id === id ? cursor.answer.length : null;
     const inside: Cursor = { last: cursor.last, started, synced: true, length: started ? known : 0 };
     const { last } = cursor;
-    for (const { position, event } of fromSnapshot(snapshot, inside)) yield* told(sessionId, last, position, event);
+    for (const { position, event } of fromSnapshot(snapshot, inside)) yield* told(reader, last, position, event);
     cursor.last = inside.last;
     cursor.answer = inside.length === null ? null : { id, length: inside.length };
   }
 
-  return async function* followSession({ sessionId, after }, signal) {
-    using bells: ReaderBells = listen({ log, sessionId, watch, watched: sessionId });
-    const cursor: SessionCursor = { last: after ?? { fence: 0, number: 0 }, answer: null };
-    let withHistory = after === null || (await isOutdated(sessionId));
+  return async function* followSession({ sessionId, lastEventId, floor = beginning, notices: source }, signal) {
+    const after = lastEventId === null ? null : parseSessionEventId(sessionId, lastEventId);
+    const resumedAfter = after === null ? null : lastEventId;
+    const notices = source == null ? null : placeNotices({ notices: source, resumedAfter, clock });
+    using bells: ReaderBells = listen({ log, sessionId, watch, watched: sessionId, listenToNotices: notices?.listen });
+    const cursor: SessionCursor = { last: after ?? floor, answer: null };
+    const reader = { sessionId, cursor, notices };
+    let withHistory = after === null || (await isOutdated(sessionId, after));
     // Whoever has been told something from here is at most a moment behind.
     let isLive = false;
     let hasWaited = false;
     for (let firstLook = true; !signal.aborted; firstLook = false) {
       if (withHistory) {
-        const position = yield* history(sessionId);
+        const position = yield* history(reader);
         if (position === null) return yield deletion(sessionId, cursor.last);
         Object.assign(cursor, { last: position, answer: null });
         withHistory = false;
@@ -165,7 +194,9 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
         hasWaited = false;
       }
       bells.entries.clear();
-      const { delivered, gap, deleted } = yield* fromLog(sessionId, cursor);
+      const notice = bells.takeNotice() ? notices?.now() : null;
+      if (notice != null) yield notice;
+      const { delivered, gap, deleted } = yield* fromLog(reader);
       if (deleted || signal.aborted) return;
       if (delivered > 0) {
         isLive = true;
@@ -199,7 +230,7 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
         }
         // One that lacks nothing is live as well, also where it has come back and was told nothing yet.
         if (found.kind === 'nothing') isLive = true;
-        if (found.kind === 'generation') yield* fromRow(sessionId, cursor, found.snapshot);
+        if (found.kind === 'generation') yield* fromRow(reader, found.snapshot);
         if (!isSamePosition(before, cursor.last)) continue;
         if (gap) {
           await bells.waitForRow(clock, signal);
@@ -209,6 +240,17 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
       await bells.entries.wait(signal);
     }
   };
+}
+
+/** An event, and what there is to say behind it. */
+function* withNotice<Notice>(
+  notices: PlacedNotices<Notice> | null,
+  id: string,
+  event: SessionEvent,
+): Generator<IdentifiedSessionEvent<Notice>, void, void> {
+  yield { id, event };
+  const notice = notices?.after(id, event) ?? null;
+  if (notice !== null) yield notice;
 }
 
 /** The end for a reader at `last`: the deletion has raised the fence beyond everything that was told. */

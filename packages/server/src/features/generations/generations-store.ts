@@ -270,6 +270,14 @@ export function createGenerationsStore({ tables, dialect }: Pick<Database, 'tabl
       );
     },
 
+    /** Which model answers in the place of the one asked for: who ends it in the owner's place has to know. */
+    async serve(tx: Queryable, generation: FencedGeneration, modelId: string): Promise<void> {
+      await tx
+        .update(generations)
+        .set({ servedBy: modelId })
+        .where(and(held(generation), live));
+    },
+
     /** The first request to stop is the one that counts. */
     async requestStop(tx: Queryable, id: string, by: StopRequester): Promise<void> {
       await tx

@@ -96,7 +96,12 @@ export function createGenerations(options: GenerationsOptions) {
     prepare: createPreparePrompt(base),
     reserve: options.reserveCredits,
     admit: createAdmitGeneration(base),
-    run: createRunGeneration({ ...base, owner, end }),
+    run: createRunGeneration({
+      ...base,
+      owner,
+      end,
+      serve: (generation, modelId) => store.serve(query, generation, modelId),
+    }),
   });
 
   return {

@@ -35,9 +35,9 @@ export function formatEventId(sessionId: string, { fence, number }: Position): s
   return `${hex(fence)}${hex(number)}-${sessionTag(sessionId)}`;
 }
 
-/** Null for an id that is unreadable, beyond every stored position, or of another session. */
+/** Null for an id that is unreadable, beyond every stored position, or of another session. A notice's is its event's. */
 export function parseEventId(sessionId: string, id: string): Position | null {
-  const match = eventIdForm.exec(id);
+  const match = eventIdForm.exec(id.replace(noticeEnd, ''));
   if (match === null || match[3] !== sessionTag(sessionId)) return null;
   const position = { fence: Number.parseInt(match[1] ?? '', 16), number: Number.parseInt(match[2] ?? '', 16) };
   return position.fence > maxStored || position.number > maxStored ? null : position;
@@ -53,6 +53,42 @@ export function formatHistoryId(sessionId: string, position: Position, place: nu
 }
 
 const historyEnd = '.i';
+const ordinalWidth = 12;
+const noticeEnd = new RegExp(`\\.o([0-9a-f]{${ordinalWidth}})$`, 'u');
+
+function formatOrdinal(ordinal: number): string {
+  return ordinal.toString(16).padStart(ordinalWidth, '0');
+}
+
+/**
+ * Id of a notice: what one reader is told between two events, and nobody else. It stands behind the event told last,
+ * whatever that was, and before everything that comes after it; of two at one place the one with the higher ordinal is
+ * the later.
+ */
+export function formatNoticeId(toldLast: string, ordinal: number): string {
+  return `${toldLast.split('.', 1)[0] ?? ''}.o${formatOrdinal(ordinal)}`;
+}
+
+/** The ordinal of a notice's id; 0 for every other id. */
+export function noticeOrdinal(id: string): number {
+  return Number.parseInt(noticeEnd.exec(id)?.[1] ?? '0', 16);
+}
+
+/** Id of what is told before the history at a position; nobody can go on after it. */
+export function formatArrivalId(sessionId: string, position: Position, ordinal: number): string {
+  return `${formatEventId(sessionId, position)}.c${formatOrdinal(ordinal)}`;
+}
+
+/** Id of the last word to a reader that has not been told the whole history: nobody can go on after it either. */
+export function formatBreakId(toldLast: string): string {
+  return `${toldLast}.e`;
+}
+
+/** Whether a reader can go on after an id of this session: it has been told the history that comes before. */
+export function isResumable(id: string): boolean {
+  const [, suffix] = id.split('.');
+  return suffix === undefined || suffix === 'i' || noticeEnd.test(id);
+}
 
 /** Where a watcher of a session goes on; null for an id that is unreadable, of another session, or within the history. */
 export function parseSessionEventId(sessionId: string, id: string): Position | null {

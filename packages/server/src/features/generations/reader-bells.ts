@@ -11,6 +11,8 @@ export interface ReaderBells extends Disposable {
   readonly rowChanged: boolean;
   /** Whether the end cannot be told for now. */
   readonly severed: boolean;
+  /** Whether its notices have rung since this was last asked. */
+  takeNotice(): boolean;
   /** To be called before the row is read. */
   lookAtRow(): void;
   /** Counts the row as changed: what the log has now comes before what the row says. */
@@ -27,15 +29,18 @@ export interface BellOptions {
   readonly watch: RowWatch;
   /** Id of the row that is watched. */
   readonly watched: string;
+  /** Rings for what this reader is told beside the log. */
+  readonly listenToNotices?: ((ring: () => void) => () => void) | undefined;
 }
 
 const gapMilliseconds = 250;
 
-export function listen({ log, sessionId, watch, watched }: BellOptions): ReaderBells {
+export function listen({ log, sessionId, watch, watched, listenToNotices }: BellOptions): ReaderBells {
   const entries = createWakeup();
   const row = createWakeup();
   let rowChanged = false;
   let severed = false;
+  let noticed = false;
   const ringRow = () => {
     rowChanged = true;
     row.ring();
@@ -47,6 +52,10 @@ export function listen({ log, sessionId, watch, watched }: BellOptions): ReaderB
     ringRow();
   });
   const leaveWatch = watch.watch(watched, ringRow);
+  const leaveNotices = listenToNotices?.(() => {
+    noticed = true;
+    entries.ring();
+  });
   return {
     entries,
     get rowChanged() {
@@ -54,6 +63,11 @@ export function listen({ log, sessionId, watch, watched }: BellOptions): ReaderB
     },
     get severed() {
       return severed;
+    },
+    takeNotice() {
+      const taken = noticed;
+      noticed = false;
+      return taken;
     },
     lookAtRow() {
       rowChanged = false;
@@ -83,6 +97,7 @@ export function listen({ log, sessionId, watch, watched }: BellOptions): ReaderB
     [Symbol.dispose]() {
       leaveLog();
       leaveWatch();
+      leaveNotices?.();
     },
   };
 }

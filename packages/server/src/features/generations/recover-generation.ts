@@ -63,7 +63,8 @@ export function createRecoverGeneration(deps: RecoverDependencies): RecoverGener
     }
     const stored = await segments.read(database.query, id);
     const text = stored?.text ?? '';
-    const price = row.prices?.[row.modelId] ?? { input: 0, output: 0 };
+    const modelId = row.servedBy ?? row.modelId;
+    const price = row.prices?.[modelId] ?? { input: 0, output: 0 };
     const countTokens = await deps.loadTokenCounter();
     const message = await end(
       { id, fence, sessionId, userId },
@@ -76,8 +77,8 @@ export function createRecoverGeneration(deps: RecoverDependencies): RecoverGener
         finishReason: null,
         errorCode: 'INTERRUPTED',
         stoppedBy: null,
-        modelId: row.modelId,
-        fallbackFrom: null,
+        modelId,
+        fallbackFrom: row.servedBy === null ? null : row.modelId,
       },
     );
     if (message === null) return;

@@ -9,6 +9,7 @@ import type { AdmittedGeneration, PreparedPrompt } from './admit-generation.ts';
 import type { CountTokens } from './count-tokens.ts';
 import type { EndGeneration, GenerationOutcome } from './end-generation.ts';
 import { terminalEvent } from './generation-events.ts';
+import type { FencedGeneration } from './generations-store.ts';
 import type { GenerationLog } from './generation-log.ts';
 import type { GenerationOwner } from './generation-owner.ts';
 import { nextPosition } from './position.ts';
@@ -20,6 +21,8 @@ export interface RunDependencies {
   readonly log: GenerationLog;
   readonly owner: GenerationOwner;
   readonly streamCompletion: StreamCompletion;
+  /** Stores which model answers, where it is another one. */
+  readonly serve: (generation: FencedGeneration, modelId: string) => Promise<void>;
   readonly end: EndGeneration;
   readonly loadTokenCounter: () => Promise<CountTokens>;
   readonly clock: Clock;
@@ -68,6 +71,7 @@ export function createRunGeneration(deps: RunDependencies): RunGeneration {
         switch (event.type) {
           case 'serving':
             result.servedBy = event.modelId;
+            if (event.modelId !== modelId) await noteServing(admitted, event.modelId);
             break;
           case 'text':
             await publish(running, event.text);
@@ -96,6 +100,15 @@ export function createRunGeneration(deps: RunDependencies): RunGeneration {
       }
     }
     return result;
+  }
+
+  /** For whoever would end it in this process's place; without it that one takes the model asked for. */
+  async function noteServing(admitted: AdmittedGeneration, modelId: string): Promise<void> {
+    try {
+      await deps.serve(admitted, modelId);
+    } catch (error) {
+      logger.error({ err: error, generationId: admitted.id, modelId }, 'could not store which model answers');
+    }
   }
 
   async function publish(running: RunningGeneration, text: string): Promise<void> {

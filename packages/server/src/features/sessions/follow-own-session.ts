@@ -1,7 +1,6 @@
 import type { Database } from '../../db/database.ts';
 import { ServiceError } from '../../platform/service-error.ts';
 import type { FollowSession, IdentifiedSessionEvent } from '../generations/follow-session.ts';
-import { parseSessionEventId } from '../generations/position.ts';
 import type { SessionsStore } from './sessions-store.ts';
 
 /**
@@ -24,7 +23,6 @@ export function createFollowOwnSession(deps: FollowOwnSessionDependencies): Foll
   const { database, store, followSession } = deps;
   return async function followOwnSession({ userId, sessionId, lastEventId }, signal) {
     if ((await store.find(database.query, userId, sessionId)) === null) throw new ServiceError('NOT_FOUND');
-    const after = lastEventId == null ? null : parseSessionEventId(sessionId, lastEventId);
-    return followSession({ sessionId, after }, signal);
+    return followSession({ sessionId, lastEventId: lastEventId ?? null }, signal);
   };
 }

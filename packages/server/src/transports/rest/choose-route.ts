@@ -2,19 +2,28 @@ import type { RestDeclaration } from '../../trpc/rest-declaration.ts';
 import { acceptsType } from './media-types.ts';
 import type { RestRoute } from './route-table.ts';
 
+interface Asked {
+  readonly headers: Headers;
+  readonly query: URLSearchParams;
+}
+
+/** Whether the request names an event to go on after. */
+export function isResuming({ headers, query }: Asked): boolean {
+  return headers.has('last-event-id') || query.has('lastEventId');
+}
+
 /** Which of the procedures that share a path a request means; null when none can answer with an accepted type. */
 export function chooseRoute(
   routes: readonly RestRoute[],
-  { headers, query }: { readonly headers: Headers; readonly query: URLSearchParams },
+  asked: Asked,
 ): RestRoute | null {
-  const accept = headers.get('accept');
+  const accept = asked.headers.get('accept');
   const accepted = routes.filter(({ type }) =>
     acceptsType(accept, type === 'subscription' ? 'text/event-stream' : 'application/json'),
   );
   const find = (list: readonly RestRoute[], wanted: RestDeclaration['when']) =>
     list.find(({ declaration }) => declaration.when === wanted);
   // Who names an event goes on after it, in whatever form is accepted: nothing is ever started for them.
-  const isResuming = headers.has('last-event-id') || query.has('lastEventId');
-  if (isResuming && find(routes, 'resuming') !== undefined) return find(accepted, 'resuming') ?? null;
+  if (isResuming(asked) && find(routes, 'resuming') !== undefined) return find(accepted, 'resuming') ?? null;
   return find(accepted, undefined) ?? find(accepted, 'json') ?? null;
 }

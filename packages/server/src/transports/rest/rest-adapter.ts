@@ -11,11 +11,12 @@ import { toServiceError } from '../../trpc/error-mapping.ts';
 import { hasProtoKey } from '../../trpc/forbidden-keys.ts';
 import { isAsyncIterable } from '../../trpc/pacing.ts';
 import { readText } from '../body.ts';
+import { countCalls, rateLimited, rateLimitHeaders, type CallLimits } from '../call-limits.ts';
 import { bearerToken, challenge, endOfToken, judgeToken } from '../credentials.ts';
 import { problemResponse } from '../problem.ts';
 import { logCause, type RequestRecord } from '../request-log.ts';
 import { guardStream } from '../stream-guard.ts';
-import { chooseRoute } from './choose-route.ts';
+import { chooseRoute, isResuming } from './choose-route.ts';
 import { isJsonType } from './media-types.ts';
 import { nameHeaders, readInput } from './read-input.ts';
 import { createRouteTable, type RestRoute, type RouteMatch, type RouteTable } from './route-table.ts';
@@ -24,6 +25,7 @@ import { eventStreamBody, eventStreamHeaders, eventStreamPrefix } from './sse-wr
 export interface RestAdapterOptions {
   readonly router: AnyTRPCRouter;
   readonly authenticate: Authenticate;
+  readonly limits: CallLimits;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly maxBodyBytes: number;
@@ -48,6 +50,13 @@ export interface RestAdapter {
   answer(request: RestRequest): Promise<Response> | null;
 }
 
+interface ServedRequest extends RestRequest {
+  /** Of the answer, whatever it will be. */
+  readonly limitHeaders: Record<string, string>;
+  /** Aborts when the client leaves. */
+  readonly leaving: AbortSignal;
+}
+
 /** Why a call is aborted. Nobody is left to be told, and nothing has failed. */
 const clientLeft = new Error('The client has left.');
 
@@ -56,22 +65,24 @@ const clientLeft = new Error('The client has left.');
  * procedure declares is all that is known here about it.
  */
 export function createRestAdapter(options: RestAdapterOptions): RestAdapter {
-  const { router, authenticate, logger, clock, maxBodyBytes } = options;
+  const { router, authenticate, limits, logger, clock, maxBodyBytes } = options;
   const table = createRouteTable(router);
 
-  async function serve(rest: RestRequest, match: RouteMatch): Promise<Response> {
+  async function serve(rest: ServedRequest, match: RouteMatch): Promise<Response> {
     const { request, incoming, record } = rest;
     const token = bearerToken(request.headers.get('authorization') ?? undefined);
     const authentication = await judgeToken(authenticate, token);
     if (authentication.status === 'verified') record.userId = authentication.principal.userId;
     const [{ declaration } = { declaration: null }] = match.routes;
     if (declaration !== null) record.route = declaration.path;
-    // Before anything else is judged or read: a stranger's body is not worth its bytes.
-    if (authentication.status === 'refused' && !match.routes.some(({ isPublic }) => isPublic)) {
-      throw authentication.error;
-    }
     const query = new URL(request.url).searchParams;
-    const route = chooseRoute(match.routes, { headers: request.headers, query });
+    const asked = { headers: request.headers, query };
+    const route = chooseRoute(match.routes, asked);
+    // Before anything else is judged or read: a stranger's body is not worth its bytes.
+    if (!match.routes.some(({ isPublic }) => isPublic)) {
+      await admit(rest, authentication, route?.type === 'subscription' && isResuming(asked));
+      if (authentication.status === 'refused') throw authentication.error;
+    }
     if (route === null) throw new ServiceError('NOT_ACCEPTABLE', { detail: 'No accepted media type can be sent.' });
     const text = request.method === 'POST' || request.method === 'PATCH' ? await readText(incoming, maxBodyBytes) : '';
     const input = readInput(route, {
@@ -83,19 +94,24 @@ export function createRestAdapter(options: RestAdapterOptions): RestAdapter {
     return call(rest, route, authentication, input);
   }
 
+  async function admit(rest: ServedRequest, authentication: Authentication, resumes: boolean): Promise<void> {
+    const counted =
+      resumes && authentication.status === 'verified'
+        ? await limits.waitForResumption(authentication.principal.userId, rest.leaving)
+        : await countCalls(limits, { authentication, clientAddress: rest.clientAddress }, 1);
+    Object.assign(rest.limitHeaders, rateLimitHeaders(counted));
+    if (counted?.allowed === 0) throw rateLimited(counted);
+  }
+
   async function call(
-    rest: RestRequest,
+    rest: ServedRequest,
     route: RestRoute,
     authentication: Authentication,
     input: Record<string, unknown>,
   ): Promise<Response> {
-    const { request, record, clientAddress } = rest;
-    const responseHeaders = new Headers();
+    const { request, record, clientAddress, leaving } = rest;
+    const responseHeaders = new Headers(rest.limitHeaders);
     const context: RequestContext = { requestId: record.requestId, authentication, clientAddress, responseHeaders };
-    const leaving = new AbortController();
-    const leave = () => leaving.abort(clientLeft);
-    if (rest.outgoing.destroyed) leave();
-    rest.outgoing.once('close', leave);
     const result: unknown = await currentCall.run(record, () =>
       callTRPCProcedure({
         router,
@@ -103,7 +119,7 @@ export function createRestAdapter(options: RestAdapterOptions): RestAdapter {
         type: route.type,
         ctx: context,
         getRawInput: () => Promise.resolve(input),
-        signal: leaving.signal,
+        signal: leaving,
         batchIndex: 0,
       }).catch((error: unknown) => {
         throw nameHeaders(toServiceError(error), request.headers);
@@ -113,7 +129,7 @@ export function createRestAdapter(options: RestAdapterOptions): RestAdapter {
       for (const [name, value] of Object.entries(eventStreamHeaders)) responseHeaders.set(name, value);
       // The events that nobody is to read are not begun.
       if (request.method === 'HEAD') return new Response(null, { headers: responseHeaders });
-      const body = streamed(rest, result, { authentication, leaving: leaving.signal });
+      const body = streamed(rest, result, authentication);
       return new Response(body, { headers: responseHeaders });
     }
     const { status = 200, location } = route.declaration;
@@ -129,9 +145,9 @@ export function createRestAdapter(options: RestAdapterOptions): RestAdapter {
   }
 
   function streamed(
-    { incoming, outgoing, record }: RestRequest,
+    { incoming, outgoing, record, leaving }: ServedRequest,
     source: AsyncIterable<unknown>,
-    { authentication, leaving }: { authentication: Authentication; leaving: AbortSignal },
+    authentication: Authentication,
   ): ReadableStream<Uint8Array> {
     const onFailure = (cause: unknown) => {
       if (!leaving.aborted) logCause(logger, toServiceError(cause), record.requestId, record.route);
@@ -150,12 +166,12 @@ export function createRestAdapter(options: RestAdapterOptions): RestAdapter {
     });
   }
 
-  function refuse(thrown: unknown, { request, record, incoming }: RestRequest): Response {
+  function refuse(thrown: unknown, { request, record, incoming, limitHeaders }: ServedRequest): Response {
     const error = toServiceError(thrown);
     if (error.cause === clientLeft) return new Response(null, { status: 499 });
     record.code = error.code;
     logCause(logger, error, record.requestId, record.route);
-    const headers: Record<string, string> = {};
+    const headers: Record<string, string> = { ...limitHeaders };
     if (error.code === 'UNAUTHORIZED') headers['WWW-Authenticate'] = challenge(request.headers.has('authorization'));
     // What has not been read of the body would be taken for the next request.
     if (!incoming.readableEnded && request.body !== null) headers['Connection'] = 'close';
@@ -175,9 +191,18 @@ export function createRestAdapter(options: RestAdapterOptions): RestAdapter {
         record.code = 'METHOD_NOT_SUPPORTED';
         return Promise.resolve(problemResponse(new ServiceError('METHOD_NOT_SUPPORTED'), record.requestId, headers));
       }
-      return serve(rest, match).catch((error: unknown) => refuse(error, rest));
+      const served: ServedRequest = { ...rest, limitHeaders: {}, leaving: leavingOf(rest.outgoing) };
+      return serve(served, match).catch((error: unknown) => refuse(error, served));
     },
   };
+}
+
+function leavingOf(outgoing: ServerResponse): AbortSignal {
+  const leaving = new AbortController();
+  const leave = () => leaving.abort(clientLeft);
+  if (outgoing.destroyed) leave();
+  outgoing.once('close', leave);
+  return leaving.signal;
 }
 
 function parseBody({ headers }: Request, text: string): unknown {

@@ -69,7 +69,10 @@ export function readPlansFile(text: string): PlansFileResult {
   const parsed = plansFile.safeParse(json);
   const problems = [...(parsed.success ? [] : describeIssues(parsed.error)), ...nameProblems(json)];
   if (!parsed.success || problems.length > 0) return { ok: false, problems };
-  return { ok: true, plans: new Map(Object.entries(parsed.data.plans).map(([name, plan]) => [name, toPlan(name, plan)])) };
+  return {
+    ok: true,
+    plans: new Map(Object.entries(parsed.data.plans).map(([name, plan]) => [name, toPlan(name, plan)])),
+  };
 }
 
 function toPlan(name: string, { grant, quotas }: z.infer<typeof planEntry>): Plan {
@@ -111,5 +114,7 @@ function nameProblems(json: unknown): string[] {
     // It would be taken for the grant of another plan in that month.
     return /:\d{4}-\d{2}$/.test(name) ? [`${where}: the name must not end in a colon and a month`] : [];
   });
-  return names.includes('free') ? problems : [...problems, 'there is no plan "free", which holds for every user without one'];
+  return names.includes('free')
+    ? problems
+    : [...problems, 'there is no plan "free", which holds for every user without one'];
 }

@@ -2,13 +2,14 @@ import type { Micro } from '../accounting.ts';
 
 /** In the order in which one that is used up is told. */
 export const quotaNames = ['sessions', 'messages', 'tokens', 'compute'] as const;
+export type LimitedName = (typeof quotaNames)[number];
 
 /** The shorter first: which of two is told. */
 export const periodNames = ['day', 'month'] as const;
 export type PeriodName = (typeof periodNames)[number];
 
 /** How much of each may be used in a period, `compute` in seconds of generation; what is left out has no limit. */
-export type QuotaLimits = Readonly<Partial<Record<(typeof quotaNames)[number], number>>>;
+export type QuotaLimits = Readonly<Partial<Record<LimitedName, number>>>;
 
 /** What a user of a plan is given, and how much they may use. */
 export interface Plan {
@@ -24,8 +25,6 @@ export type Plans = ReadonlyMap<string, Plan>;
 const noQuotas = { day: {}, month: {} };
 const monthly = (credits: number) => ({ amount: credits * 1_000_000, every: 'month' }) as const;
 
-
-
 /** What holds where no file of plans is configured. */
 export const builtInPlans: Plans = new Map<string, Plan>([
   ['free', { name: 'free', grant: monthly(1_000), quotas: noQuotas }],
@@ -40,6 +39,7 @@ export function planFor(plans: Plans, name: string): Plan {
   return plan;
 }
 
-export function hasQuotas({ quotas }: Plan): boolean {
-  return periodNames.some((period) => quotaNames.some((name) => quotas[period][name] !== undefined));
+/** Whether the plan limits any of `names`. */
+export function limitsAny({ quotas }: Plan, names: readonly LimitedName[]): boolean {
+  return periodNames.some((period) => names.some((name) => quotas[period][name] !== undefined));
 }

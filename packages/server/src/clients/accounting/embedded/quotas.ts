@@ -1,6 +1,6 @@
 import type { CreditDecision, QuotaState } from '../accounting.ts';
 import { periodEnd } from './periods.ts';
-import { periodNames, quotaNames, type PeriodName, type Plan } from './plans.ts';
+import { periodNames, quotaNames, type LimitedName, type PeriodName, type Plan } from './plans.ts';
 
 /** What a user has used of the quotas of one period. */
 export interface UsedQuotas {
@@ -18,7 +18,7 @@ export const nothingUsed: UsedQuotas = { sessions: 0, messages: 0, tokens: 0, co
  * What a request adds to each quota that it counts in. Of `compute` nothing is known before: while any of it is left,
  * the request may go over it.
  */
-export type QuotaDemand = Readonly<Partial<Record<(typeof quotaNames)[number], number>>>;
+export type QuotaDemand = Readonly<Partial<Record<LimitedName, number>>>;
 
 /** The refusal by the first quota that the demand would exceed, or null where it exceeds none. */
 export function exceededQuota(

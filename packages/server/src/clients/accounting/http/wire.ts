@@ -12,7 +12,8 @@ export interface CheckBody {
   readonly userId: string;
   readonly plan: string;
   readonly sessionId: string;
-  readonly modelId: string;
+  /** Null for a session, which any model may answer in. */
+  readonly modelId: string | null;
   readonly operation: 'session' | 'message';
   readonly estimate: { readonly inputTokens: number; readonly outputTokens: number; readonly credits: number };
   readonly holdSeconds: number;

@@ -130,7 +130,7 @@ export function createInstance(name: string, options: InstanceOptions): Instance
     recover,
     awaitGeneration,
     admit: createAdmitGeneration(base),
-    run: createRunGeneration({ ...base, owner, end, streamCompletion }),
+    run: createRunGeneration({ ...base, owner, end, streamCompletion, serve: () => Promise.resolve() }),
     stop: createStopGeneration({ ...base, owner, recover, awaitGeneration }),
     resolveReader: createResolveReader(base),
     followGeneration: createFollowGeneration({ ...base, watch, readSnapshot }),
