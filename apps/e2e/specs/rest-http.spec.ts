@@ -76,7 +76,7 @@ describeEachDatabase('HTTP on the REST door', (kind) => {
     const changed = await callRest<{ session: { id: string } }>(
       world,
       `PATCH /api/chat/sessions/${own}?sessionId=${foreign}`,
-      { body: { sessionId: foreign, title: 'Renamed' } },
+      { body: { sessionId: foreign, title: 'Renamed' }, isUndescribed: true },
     );
     expect([changed.status, changed.body.session.id]).toEqual([200, own]);
     expect(await refused(`PATCH /api/chat/sessions/${foreign}`, { body: { sessionId: own } })).toEqual([

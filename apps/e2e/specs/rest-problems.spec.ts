@@ -301,6 +301,13 @@ describeEachDatabase('a refusal over REST', (kind) => {
       expect(JSON.parse(answer.body)).toMatchObject({ code: 'PAYLOAD_TOO_LARGE', status: 413 });
     });
 
+    it('of every operation that takes one', async () => {
+      const body = { title: 'x'.repeat(maxBodyBytes) };
+      for (const target of ['POST /api/chat/sessions', `PATCH /api/chat/sessions/${sessionId}`]) {
+        expect(await refused(target, { body })).toEqual([413, 'PAYLOAD_TOO_LARGE']);
+      }
+    });
+
     it('not for one of exactly the limit', async () => {
       const around = JSON.stringify({ metadata: {} }).length;
       const raw = `${' '.repeat(maxBodyBytes - around)}${JSON.stringify({ metadata: {} })}`;

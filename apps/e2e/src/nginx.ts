@@ -1,11 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { vi } from 'vitest';
 import { patience } from './call-for.ts';
+import { freePort } from './free-port.ts';
 import { startShell } from './shell.ts';
 
 /** Whether this machine has one. */
@@ -50,14 +49,4 @@ export async function startNginx(
   ]);
   const opened = starting.move();
   return { url, [Symbol.asyncDispose]: () => opened.disposeAsync() };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('there is no port');
-  return address.port;
 }

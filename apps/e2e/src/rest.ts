@@ -1,4 +1,5 @@
 import { createParser } from 'eventsource-parser';
+import { canPassPrism, expectAsDescribed } from './prism.ts';
 import type { World } from './world.ts';
 
 /** A request of the REST door. */
@@ -14,6 +15,8 @@ export interface RestRequest {
   readonly raw?: string | Uint8Array<ArrayBuffer>;
   /** @default the world's own server */
   readonly url?: string;
+  /** True: the service takes this request, though its document does not offer it. @default false */
+  readonly isUndescribed?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -40,9 +43,10 @@ export interface Problem {
 }
 
 async function send(world: World, target: string, request: RestRequest): Promise<Response> {
-  const { sub = 'alice', token, headers = {}, body, raw, url = world.restUrl, signal } = request;
+  const { sub = 'alice', token, headers = {}, body, raw, signal } = request;
   const [method = 'GET', path = '/'] = target.split(' ');
   const sent = raw ?? (body === undefined ? undefined : JSON.stringify(body));
+  const url = request.url ?? (canPassPrism({ method, path, body: sent }) ? world.restUrl : world.url);
   const bearer = token ?? (sub === null ? null : await world.token(sub));
   const response = await fetch(`${url}${path}`, {
     method,
@@ -112,7 +116,8 @@ export async function openRestStream<Data extends object>(
   const { headers, ...rest } = request;
   const response = await send(world, target, {
     ...rest,
-    url: world.url,
+    // Prism would read it to its end first.
+    url: rest.url ?? world.url,
     headers: { accept: 'text/event-stream', ...headers },
     signal: gone.signal,
   });

@@ -16,7 +16,7 @@ import {
 import { configOf } from './config-of.ts';
 import { startFakeAuth, type FakeAuth } from './fake-auth.ts';
 import { startFakeOpenAi, type FakeOpenAi } from './fake-openai.ts';
-import { isValidated, startPrism, type Prism } from './prism.ts';
+import { isThroughPrism, startPrism, type Prism } from './prism.ts';
 import { spawnServer, type ServerProcess, type SpawnOptions } from './server-child.ts';
 import { openTrpcClient, type TrpcConnection } from './trpc-client.ts';
 
@@ -32,6 +32,8 @@ export interface WorldOptions {
   readonly env?: Readonly<Record<string, string>> | ((fakes: WorldFakes) => Readonly<Record<string, string>>);
   /** Models of the fake endpoint beside the usual ones; what an entry leaves out is as theirs. */
   readonly models?: readonly ({ readonly id: string } & Readonly<Record<string, unknown>>)[];
+  /** Of the embedded ledger, as in `PLANS_FILE`. @default `free` with more credit than a test can spend */
+  readonly plans?: Readonly<Record<string, unknown>>;
   readonly probe?: Probe;
   /** Of the server in this process. @default the system's */
   readonly clock?: Clock;
@@ -47,7 +49,7 @@ export interface World extends AsyncDisposable {
   readonly databaseUrl: string;
   /** Of the server in this process. */
   readonly url: string;
-  /** Where the REST door of that server is called: at a proxy that validates, in the runs that have one. */
+  /** The same behind a proxy that validates, in the runs that have one. */
   readonly restUrl: string;
   readonly app: App;
   /** The JSON log lines of the server in this process. */
@@ -68,6 +70,8 @@ export interface World extends AsyncDisposable {
 }
 
 export const testModel = 'test-model';
+
+const richPlans = { free: { grant: { credits: 10_000_000, every: 'once' }, quotas: {} } };
 
 /** A catalogue whose models are answered by the fake endpoint. */
 function catalogueOf(openai: FakeOpenAi, further: WorldOptions['models'] = []): string {
@@ -105,7 +109,7 @@ function catalogueOf(openai: FakeOpenAi, further: WorldOptions['models'] = []): 
 }
 
 export async function startWorld(worldOptions: WorldOptions): Promise<World> {
-  const { kind, env = {}, models, probe, clock, serve = true } = worldOptions;
+  const { kind, env = {}, models, plans = richPlans, probe, clock, serve = true } = worldOptions;
   await using starting = new AsyncDisposableStack();
   const auth = starting.use(await startFakeAuth());
   const openai = starting.use(await startFakeOpenAi());
@@ -114,6 +118,8 @@ export async function startWorld(worldOptions: WorldOptions): Promise<World> {
   starting.defer(() => rmSync(directory, { recursive: true, force: true }));
   const modelsFile = join(directory, 'models.json');
   writeFileSync(modelsFile, catalogueOf(openai, models));
+  const plansFile = join(directory, 'plans.json');
+  writeFileSync(plansFile, JSON.stringify({ plans }));
   const variables: Record<string, string> = {
     NODE_ENV: 'test',
     HOST: '127.0.0.1',
@@ -121,7 +127,10 @@ export async function startWorld(worldOptions: WorldOptions): Promise<World> {
     DATABASE_URL: database.url,
     AUTH_JWKS_URL: auth.jwksUrl,
     MODELS_FILE: modelsFile,
+    PLANS_FILE: plansFile,
     LEASE_SECONDS: '3',
+    // Tests call more often than people; those of the limit set their own.
+    RATE_LIMIT_PER_MINUTE: '1000000',
     SHUTDOWN_GRACE_SECONDS: '5',
     LOG_LEVEL: 'info',
     ...(typeof env === 'function' ? env({ auth, openai }) : env),
@@ -136,7 +145,7 @@ export async function startWorld(worldOptions: WorldOptions): Promise<World> {
       ...(clock !== undefined && { clock }),
     });
     const { url } = await app.listen();
-    const prism = isValidated ? await startPrism(url) : null;
+    const prism = isThroughPrism ? await startPrism(url) : null;
     return { app, url, prism };
   };
   let running: { app: App; url: string; prism: Prism | null } | null = serve ? await start() : null;

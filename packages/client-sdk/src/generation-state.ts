@@ -74,7 +74,8 @@ export function reduceGeneration(state: GenerationState, { id, event }: TrackedE
   }
 }
 
-function emptyMessage(sessionId: string, streamId: string): MessageSnapshot {
+/** The message that a generation begins with. */
+export function emptyMessage(sessionId: string, streamId: string): MessageSnapshot {
   return {
     id: streamId,
     sessionId,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createEventQueue } from '../src/event-queue.ts';
+import { createEventQueue, type EventQueue } from '../src/event-queue.ts';
 import type { StreamEvent } from '../src/generation-state.ts';
 import { toyMessage } from './toy/toy-generations.ts';
 
@@ -16,7 +16,7 @@ const resync: StreamEvent = {
   id: '999999',
 };
 
-async function drain(queue: ReturnType<typeof createEventQueue>): Promise<StreamEvent[]> {
+async function drain(queue: EventQueue<StreamEvent>): Promise<StreamEvent[]> {
   const events: StreamEvent[] = [];
   for (;;) {
     const result = await queue.next();
@@ -27,7 +27,7 @@ async function drain(queue: ReturnType<typeof createEventQueue>): Promise<Stream
 
 describe('an event queue', () => {
   it('stays bounded under a reader that does not read, and loses no text', async () => {
-    const queue = createEventQueue();
+    const queue = createEventQueue<StreamEvent>();
     const indexes = Array.from({ length: 5_000 }, (_, index) => index);
     for (const index of indexes) queue.push(chunk(index));
     queue.end();
@@ -40,7 +40,7 @@ describe('an event queue', () => {
   });
 
   it('drops chunks that a resync makes obsolete only when it is full', async () => {
-    const queue = createEventQueue();
+    const queue = createEventQueue<StreamEvent>();
     queue.push(chunk(0));
     queue.push(resync);
     for (let index = 2; index < 256; index += 1) queue.push(chunk(index));
@@ -50,7 +50,7 @@ describe('an event queue', () => {
   });
 
   it('gives what waits before it ends or fails, and an error once', async () => {
-    const queue = createEventQueue();
+    const queue = createEventQueue<StreamEvent>();
     queue.push(chunk(0));
     const error = new Error('cut');
     queue.fail(error);
@@ -60,7 +60,7 @@ describe('an event queue', () => {
   });
 
   it('serves readers that wait in their order', async () => {
-    const queue = createEventQueue();
+    const queue = createEventQueue<StreamEvent>();
     const waiting = [queue.next(), queue.next(), queue.next()];
     queue.push(chunk(0));
     queue.push(chunk(1));

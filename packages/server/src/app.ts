@@ -8,7 +8,7 @@ import { parseDatabaseUrl } from './db/database-url.ts';
 import { openDatabase, type Database } from './db/database.ts';
 import { migrate } from './db/migrate.ts';
 import { acquireProcessLock } from './db/sqlite/process-lock.ts';
-import type { Accounting } from './clients/accounting/accounting.ts';
+import { createEmbeddedAccounting } from './clients/accounting/embedded/embedded-accounting.ts';
 import { createAccountRouter } from './features/accounts/account-router.ts';
 import { createGetUsage } from './features/accounts/get-usage.ts';
 import { createRecordUser } from './features/accounts/record-user.ts';
@@ -30,6 +30,7 @@ import { createRecommendModel } from './features/models/recommend-model.ts';
 import { createStreamCompletion } from './features/models/stream-completion.ts';
 import { createSessionOperations } from './features/sessions/session-operations.ts';
 import { createSessionRouter } from './features/sessions/session-router.ts';
+import { createCallLimiter } from './features/limits/call-limiter.ts';
 import { createCheckHealth } from './features/system/check-health.ts';
 import { createSystemRouter } from './features/system/system-router.ts';
 import { createVersion, readPackageVersion } from './features/system/version.ts';
@@ -89,17 +90,7 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
   const secret = await loadServiceKey(database, 'idempotency', new Date(clock.now()));
   const keys = createIdempotencyKeys(database, secret);
   const models = createModels({ catalogue: config.models.catalogue, providers: createProviders(config, overrides) });
-  // PLACEHOLDER until the embedded ledger is wired.
-  const granted = { kind: 'granted' } as const;
-  const accounting: Accounting = {
-    kind: 'embedded',
-    check: () => Promise.resolve({ ...granted, hold: { held: null, holdId: null, periods: null } }),
-    checkSession: () => Promise.resolve(granted),
-    countSession: () => Promise.resolve(granted),
-    settle: () => Promise.resolve(),
-    release: () => Promise.resolve(),
-    balance: () => Promise.resolve(null),
-  };
+  const accounting = createEmbeddedAccounting({ database, plans: config.accounting.plans, logger });
   const defaultModelId = config.models.catalogue.default;
   const log = createMemoryLog({ clock, bufferMilliseconds: config.generations.streamBufferMs });
   const generations = createGenerations({
@@ -150,6 +141,7 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
     version: version.version,
     clock,
   });
+  const limits = createCallLimiter({ limitPerMinute: config.limits.callsPerMinute, clock });
   const listModels = createListModels(models);
   const router = createAppRouter({
     session: createSessionRouter(sessions),
@@ -161,7 +153,7 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
     account: createAccountRouter({
       getUsage: createGetUsage({
         accounting,
-        callsOf: () => Promise.resolve({ limit: 100, remaining: 100, resetsAt: new Date(clock.now()) }),
+        callsOf: (userId) => limits.state(userId),
       }),
     }),
     system: createSystemRouter({ checkHealth, version }),
@@ -172,6 +164,7 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
       payloads: config.logging.payloads,
       router,
       authenticate: createAuthentication(config, overrides, database),
+      limits,
       logger,
       clock,
       health: checkHealth,

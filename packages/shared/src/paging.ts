@@ -9,7 +9,7 @@ const pageFields = {
   /** 1 to 100. @default 20 */
   limit: z.int().min(1).max(maxPageLimit).optional(),
   /** Opaque position from `pagination.nextCursor`; valid also when its row is gone. */
-  cursor: z.string().min(1).max(512).optional(),
+  cursor: z.string().min(1).max(2048).optional(),
 };
 
 /** The paging fields of a list with further fields of its own. */

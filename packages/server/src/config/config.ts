@@ -5,6 +5,7 @@ import type { Plans } from '../clients/accounting/embedded/plans.ts';
 import { parseDatabaseUrl, type DatabaseLocation } from '../db/database-url.ts';
 import type { LogLevel, PayloadMode } from '../platform/logger.ts';
 import { isLoopbackHost } from '../platform/loopback.ts';
+import { readAccountingService, type AccountingServiceConfig } from './accounting-config.ts';
 import { readEnv, type Env, type RawEnv } from './env.ts';
 import { loadModels, type ModelsConfig, type ReadTextFile } from './models-config.ts';
 import { readOrigins } from './origins.ts';
@@ -24,6 +25,8 @@ export interface Config {
     /** Whether pages of any loopback origin may call. */
     readonly loopbackOrigins: boolean;
     readonly webSocketAuthMs: number;
+    /** In front of the service, one behind the other. */
+    readonly trustedProxies: number;
     /** A reader that has taken nothing for so long is cut. */
     readonly streamStallMs: number;
   };
@@ -31,8 +34,14 @@ export interface Config {
   readonly auth: AuthConfig;
   readonly models: ModelsConfig;
   readonly accounting: {
+    /** Null: the embedded ledger keeps the credits. */
+    readonly service: AccountingServiceConfig | null;
     /** What the embedded ledger gives and allows. */
     readonly plans: Plans;
+  };
+  readonly limits: {
+    /** For each user, and for each address without a valid token. */
+    readonly callsPerMinute: number;
   };
   readonly generations: {
     /** For each user. */
@@ -40,6 +49,12 @@ export interface Config {
     readonly leaseMs: number;
     /** How long the events of an ended generation stay replayable. */
     readonly streamBufferMs: number;
+  };
+  readonly supervision: {
+    /** Whether users are shown how many watch. */
+    readonly notice: boolean;
+    /** Whether a look without a reason is refused. */
+    readonly requireReason: boolean;
   };
   readonly logging: { readonly level: LogLevel; readonly payloads: PayloadMode };
   readonly shutdownGraceMs: number;
@@ -68,6 +83,7 @@ export function loadConfig(raw: RawEnv, { readTextFile }: { readTextFile: ReadTe
   const auth = readAuth(env, host, location, problems);
   const plans = loadPlans(env, readTextFile);
   if (!plans.ok) problems.push(...plans.problems);
+  const service = readAccountingService(env, problems);
   const models = loadModels(env, raw, readTextFile);
   if (!models.ok) return { ok: false, problems: [...problems, ...models.problems] };
   if (!plans.ok || problems.length > 0) return { ok: false, problems };
@@ -84,17 +100,20 @@ export function loadConfig(raw: RawEnv, { readTextFile }: { readTextFile: ReadTe
         corsOrigins: origins.origins,
         loopbackOrigins: !production,
         webSocketAuthMs: env.WS_AUTH_SECONDS * 1000,
+        trustedProxies: env.TRUST_PROXY ?? 0,
         streamStallMs: env.STREAM_STALL_SECONDS * 1000,
       },
       database: { url: env.DATABASE_URL },
       auth,
       models: models.config,
-      accounting: { plans: plans.plans },
+      accounting: { service, plans: plans.plans },
+      limits: { callsPerMinute: env.RATE_LIMIT_PER_MINUTE },
       generations: {
         maxConcurrent: env.MAX_CONCURRENT_GENERATIONS,
         leaseMs: env.LEASE_SECONDS * 1000,
         streamBufferMs: env.STREAM_BUFFER_SECONDS * 1000,
       },
+      supervision: { notice: env.SUPERVISION_NOTICE === 'on', requireReason: env.SUPERVISION_REQUIRE_REASON },
       logging: { level: env.LOG_LEVEL, payloads: env.LOG_PAYLOADS },
       shutdownGraceMs: env.SHUTDOWN_GRACE_SECONDS * 1000,
       commit: env.GIT_COMMIT ?? null,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { logLevels, payloadModes } from '../platform/logger.ts';
-import { flag, httpUrl, oneOf, variableDocs, wholeNumber, type VariableDocs } from './variables.ts';
+import { flag, httpUrl, oneOf, proxyCount, variableDocs, wholeNumber, type VariableDocs } from './variables.ts';
 
 function variable<T extends z.ZodType>(schema: T, docs: VariableDocs): T {
   variableDocs.add(schema, docs);
@@ -13,6 +13,7 @@ const authentication = 'Authentication';
 const models = 'Models';
 const accounting = 'Accounting';
 const limits = 'Limits and streams';
+const supervision = 'Supervision';
 const logging = 'Logging';
 
 /**
@@ -41,6 +42,13 @@ export const envSchema = z.object({
     description:
       'Origins of web pages that may call the service, separated by commas. Outside production every loopback origin is allowed too.',
     example: 'https://chat.example.com,https://admin.example.com',
+  }),
+  TRUST_PROXY: variable(proxyCount().optional(), {
+    section: server,
+    description:
+      'How many proxies of your own requests come through, one behind the other: the client is the address so many from the right in `X-Forwarded-For`. `true` is one; with `false` that header counts for nothing. Set it only where every request comes through them.',
+    otherwise: '`false`',
+    example: 'true',
   }),
   SHUTDOWN_GRACE_SECONDS: variable(wholeNumber(0, 3600).default(25), {
     section: server,
@@ -133,6 +141,30 @@ export const envSchema = z.object({
     otherwise: 'the built-in plans',
     example: './plans.json',
   }),
+  ACCOUNTING_URL: variable(z.string().optional(), {
+    section: accounting,
+    description:
+      'Address of the Accounting Service that keeps credits and quotas, with a path if it has one; `/api/…` is appended.',
+    otherwise: 'the embedded ledger, in the database of this service',
+    example: 'https://accounting.example.com',
+  }),
+  ACCOUNTING_TOKEN: variable(z.string().optional(), {
+    section: accounting,
+    description: 'What this service shows the Accounting Service as `Authorization: Bearer …`.',
+    example: 'change-me',
+  }),
+  ACCOUNTING_FAIL_OPEN: variable(flag().default(false), {
+    section: accounting,
+    description:
+      'With `true`, messages are answered while the Accounting Service cannot be asked whether there is credit for them: nothing is reserved then, and what they use is charged in full later. Otherwise they get 503.',
+    example: 'false',
+  }),
+  RATE_LIMIT_PER_MINUTE: variable(wholeNumber(1, 1_000_000).default(100), {
+    section: limits,
+    description:
+      'Calls that one user may make in a minute, over all doors; each call of a batch and each call on a WebSocket is one. An address gets as many requests without a valid token. Resumptions are counted apart, five times as many, and wait.',
+    example: '100',
+  }),
   MAX_CONCURRENT_GENERATIONS: variable(wholeNumber(1, 1000).default(5), {
     section: limits,
     description: 'Answers that one user may have written at the same time.',
@@ -163,6 +195,18 @@ export const envSchema = z.object({
     section: limits,
     description: 'A WebSocket that has not authenticated within this time is closed.',
     example: '5',
+  }),
+  SUPERVISION_NOTICE: variable(oneOf(['off', 'on']).default('off'), {
+    section: supervision,
+    description:
+      'Whether users are shown how many supervisors watch: `on` fills the `observers` of their sessions and tells it in their streams.',
+    example: 'on',
+  }),
+  SUPERVISION_REQUIRE_REASON: variable(flag().default(false), {
+    section: supervision,
+    description:
+      'Whether supervisors must give a reason for every look; it is kept in the audit log. Reading the audit log itself takes none.',
+    example: 'true',
   }),
   LOG_LEVEL: variable(oneOf(logLevels).default('info'), {
     section: logging,

@@ -28,6 +28,21 @@ export function flag() {
   return z.enum(['true', 'false'], 'must be true or false').transform((value) => value === 'true');
 }
 
+/** `true` for one proxy, `false` for none, or how many there are: from 1 to 10. */
+export function proxyCount() {
+  const counts = new Map([
+    ['false', 0],
+    ['true', 1],
+    ...Array.from({ length: 10 }, (_, i) => [String(i + 1), i + 1] as const),
+  ]);
+  return z.string().transform((text, context) => {
+    const count = counts.get(text);
+    if (count !== undefined) return count;
+    context.addIssue('must be true, false, or a whole number from 1 to 10');
+    return z.NEVER;
+  });
+}
+
 /** One of the words given. */
 export function oneOf<const T extends readonly [string, ...string[]]>(words: T) {
   return z.enum(words, `must be one of ${words.join(', ')}`);

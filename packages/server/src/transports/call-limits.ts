@@ -42,6 +42,12 @@ export async function countCalls(
   return limits.takeUnauthenticated(clientAddress, calls);
 }
 
+/** Whether an input names the event to go on after. */
+export function isResumingInput(input: unknown): boolean {
+  if (typeof input !== 'object' || input === null || !('lastEventId' in input)) return false;
+  return typeof input.lastEventId === 'string' && input.lastEventId !== '';
+}
+
 /** The error of a call that is too much. */
 export function rateLimited({ limit, windowSeconds, resetSeconds }: CountedCalls): ServiceError {
   return new ServiceError('RATE_LIMITED', {

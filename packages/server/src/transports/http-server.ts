@@ -9,6 +9,7 @@ import type { Clock } from '../platform/clock.ts';
 import { newUuid } from '../platform/ids.ts';
 import type { Logger, PayloadMode } from '../platform/logger.ts';
 import { ServiceError } from '../platform/service-error.ts';
+import { rateLimited, rateLimitHeaders, type CallLimits } from './call-limits.ts';
 import { createClientAddress } from './client-address.ts';
 import { hasTokenInUrl, tokenInUrl } from './credentials.ts';
 import { createHealthHttp } from './health-http.ts';
@@ -24,6 +25,7 @@ import { createTrpcWs } from './trpc-ws.ts';
 export interface HttpServerOptions {
   readonly router: AnyTRPCRouter;
   readonly authenticate: Authenticate;
+  readonly limits: CallLimits;
   readonly logger: Logger;
   readonly clock: Clock;
   /** What the log holds of inputs. */
@@ -44,8 +46,8 @@ export interface HttpServerOptions {
   readonly webSocketAuthMs: number;
   /** A reader that has taken nothing for so many milliseconds is cut. */
   readonly streamStallMs: number;
-  /** Whether the last address in `X-Forwarded-For` is the client's: so it is behind one proxy of ours. @default false */
-  readonly trustProxy?: boolean;
+  /** How many proxies of ours requests have come through: so many from the right in `X-Forwarded-For` is the client. @default 0 */
+  readonly trustedProxies?: number;
 }
 
 export interface TransportStats {
@@ -75,10 +77,10 @@ const keepAliveMs = 75_000;
 
 /** One HTTP server with every transport of the service on it. */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
-  const { logger, clock, host, port } = options;
+  const { limits, logger, clock, host, port } = options;
   const inFlight = createInFlight();
   const closing = new AbortController();
-  const clientAddress = createClientAddress(options.trustProxy ?? false);
+  const clientAddress = createClientAddress(options.trustedProxies ?? 0);
   const origins = createOriginPolicy(options);
   let draining = false;
   let slowReadersCut = 0;
@@ -128,6 +130,14 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     }),
   );
   app.route('/api/health', createHealthHttp({ ...options, isDraining: () => draining }));
+  app.on('GET', ['/api/openapi.json', '/api/docs/*'], async ({ env: { incoming } }, next) => {
+    const counted = await limits.takeUnauthenticated(clientAddress(incoming), 1);
+    // Documents may be kept by anyone: what one client has left is not told on them.
+    if (counted.allowed > 0) return next();
+    const record = recordOf(incoming);
+    record.code = 'RATE_LIMITED';
+    return problemResponse(rateLimited(counted), record.requestId, rateLimitHeaders(counted));
+  });
   app.route('/api', createDocumentsHttp({ ...options, routes: rest.table.routes }));
   const fixedPaths = ['/health/:probe{live|ready}?', ...documentPaths].map((path) => `/api${path}`);
   app.on('ALL', fixedPaths, ({ req, env: { incoming }, notFound }) => {

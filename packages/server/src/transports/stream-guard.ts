@@ -1,5 +1,5 @@
 import type { Clock } from '../platform/clock.ts';
-import { at } from './deadline.ts';
+import { at } from '../platform/deadline.ts';
 
 /** A larger piece would leave a slow reader's progress unseen for too long. */
 const pieceBytes = 64 * 1024;

@@ -1,4 +1,5 @@
 import type { AnyTRPCRouter } from '@trpc/server';
+import { isResumingInput } from './call-limits.ts';
 import { isPublic, isSubscription, startsByWatching } from './declared-procedures.ts';
 
 /** How many of the calls count; a request whose calls cannot be read is one. */
@@ -16,12 +17,6 @@ export function isResumption(
   if (request.method !== 'GET' || query.get('batch') === '1' || !isSubscription(router, path)) return false;
   const named = request.headers.get('last-event-id') ?? query.get('lastEventId') ?? query.get('Last-Event-Id') ?? '';
   return named !== '' || isResumingInput(readInput(query.get('input')));
-}
-
-/** Whether an input names the event to go on after. */
-export function isResumingInput(input: unknown): boolean {
-  if (typeof input !== 'object' || input === null || !('lastEventId' in input)) return false;
-  return typeof input.lastEventId === 'string' && input.lastEventId !== '';
 }
 
 function readInput(text: string | null): unknown {

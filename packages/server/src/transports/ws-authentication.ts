@@ -2,7 +2,7 @@ import type { Authenticate } from '../clients/auth/principal.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Authentication } from '../trpc/context.ts';
 import { endOfToken, judgeToken, unauthenticated } from './credentials.ts';
-import { at } from './deadline.ts';
+import { at } from '../platform/deadline.ts';
 
 export interface WsAuthenticationOptions {
   readonly authenticate: Authenticate;

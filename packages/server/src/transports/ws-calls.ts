@@ -6,11 +6,13 @@ import type { Authentication } from '../trpc/context.ts';
 import { currentCall } from '../trpc/current-call.ts';
 import type { InFlight } from './in-flight.ts';
 import { logRequest, newRecord, type RequestRecord } from './request-log.ts';
+import type { AdmitCall } from './ws-call-limits.ts';
 import type { CallType } from './ws-frames.ts';
 
 export interface Call extends RequestRecord {
   readonly type: CallType;
   readonly authentication: Authentication;
+  readonly admit: AdmitCall;
   readonly leave: () => void;
 }
 
@@ -33,7 +35,7 @@ export interface WsCalls {
   current(): Call | undefined;
   /** Why one more call of this type is too many; null when it is not. */
   refusal(type: CallType): ServiceError | null;
-  start(type: CallType, path: string, authentication: Authentication): Call;
+  start(type: CallType, path: string, allowed: Pick<Call, 'authentication' | 'admit'>): Call;
   /** Looks whether this reply is the last of the running call, and if so finishes that. */
   replied(reply: unknown): void;
   /** Logs a call that never began, and gives back its request id. */
@@ -88,9 +90,9 @@ export function createWsCalls(options: WsCallsOptions): WsCalls {
         detail: `A connection holds at most ${maxOpen[kind]} of these at once.`,
       });
     },
-    start(type, path, authentication) {
+    start(type, path, { authentication, admit }) {
       const record = newRecord(nextRequestId(), path, options);
-      const call: Call = Object.assign(record, { type, authentication, leave: inFlight.enter() });
+      const call: Call = Object.assign(record, { type, authentication, admit, leave: inFlight.enter() });
       if (authentication.status === 'verified') call.userId = authentication.principal.userId;
       calls.add(call);
       known.set(call, call);

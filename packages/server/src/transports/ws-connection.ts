@@ -9,10 +9,12 @@ import { ServiceError } from '../platform/service-error.ts';
 import type { RequestContext } from '../trpc/context.ts';
 import { currentCall } from '../trpc/current-call.ts';
 import { toServiceError, toWireError } from '../trpc/error-mapping.ts';
+import type { CallLimits } from './call-limits.ts';
 import type { InFlight } from './in-flight.ts';
 import { logCause } from './request-log.ts';
 import { maxBatchSize } from './trpc-http.ts';
 import { createWsAuthentication } from './ws-authentication.ts';
+import { createWsCallLimits } from './ws-call-limits.ts';
 import { createWsCalls, type Call } from './ws-calls.ts';
 import { readFrame, type CallId, type CallMessage, type Incoming } from './ws-frames.ts';
 import { keepAlive } from './ws-keep-alive.ts';
@@ -22,6 +24,7 @@ import { WsWriter } from './ws-writer.ts';
 export interface WsConnectionOptions {
   readonly router: AnyTRPCRouter;
   readonly authenticate: Authenticate;
+  readonly limits: CallLimits;
   readonly logger: Logger;
   readonly clock: Clock;
   /** What the log holds of inputs. */
@@ -72,7 +75,12 @@ const closeHandshakeMs = 5000;
 export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsConnection {
   const { logger, clock, inFlight, onCut } = options;
   const { socket, connectionId, clientAddress } = peer;
-  const limits = { maxBytes: options.maxBodyBytes, maxCalls: maxBatchSize, maxSubscriptions: maxSubscriptionsInFrame };
+  const frameLimits = {
+    maxBytes: options.maxBodyBytes,
+    maxCalls: maxBatchSize,
+    maxSubscriptions: maxSubscriptionsInFrame,
+  };
+  const callLimits = createWsCallLimits(options.router, options.limits);
   const announcesParams = /[?&]connectionParams=1(?:&|$)/u.test(peer.request.url ?? '');
   /** From here on subscriptions are silent: an error or an end would be taken for their own. */
   let silent = false;
@@ -125,6 +133,7 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
       return calls.current()?.authentication ?? authentication.effective;
     },
     clientAddress,
+    admitCall: (signal) => calls.current()?.admit(signal),
     outbound: writer,
   };
 
@@ -164,14 +173,27 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
     writer.send(JSON.stringify({ id, error: { json: toWireError(error, requestId, path ?? undefined) } }));
   }
 
+  /** Refuses what counts as a call. */
+  async function refuseCounted(id: CallId | null, path: string | null, method: string, error: ServiceError) {
+    const caller = { authentication: authentication.effective, clientAddress };
+    // An error is told in any case.
+    const tooMuch = await callLimits.countRefused(caller).catch(() => null);
+    if (!closing) refuse(id, path, method, tooMuch ?? error);
+  }
+
   function startCall(message: CallMessage) {
     const { method: type, params } = message;
-    // The client sends its subscriptions again on its next connection; about a call it could only guess.
-    if (silent && type === 'subscription') return;
-    const refusal = silent ? new ServiceError('UNAUTHORIZED', { detail: 'The token has ended.' }) : calls.refusal(type);
-    if (refusal !== null) return refuse(message.id, params.path, type, refusal);
+    if (silent) {
+      // The client sends its subscriptions again on its next connection; about a call it could only guess.
+      if (type === 'subscription') return;
+      const ended = new ServiceError('UNAUTHORIZED', { detail: 'The token has ended.' });
+      return refuse(message.id, params.path, type, ended);
+    }
+    const refusal = calls.refusal(type);
+    if (refusal !== null) return void refuseCounted(message.id, params.path, type, refusal);
     authentication.called();
-    hand(message, calls.start(type, params.path, authentication.effective));
+    const caller = { authentication: authentication.effective, clientAddress };
+    hand(message, calls.start(type, params.path, { ...caller, admit: callLimits.count(message, caller) }));
   }
 
   function hand(message: unknown, call: Call | null) {
@@ -185,12 +207,12 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
     if (incoming.kind === 'connection-params') {
       if (authentication.state === null) return authentication.present(incoming.params);
       const error = new ServiceError('BAD_REQUEST', { detail: 'The connection parameters were sent before.' });
-      return refuse(null, null, 'connectionParams', error);
+      return void refuseCounted(null, null, 'connectionParams', error);
     }
     if (incoming.kind === 'stop') return hand(incoming.message, null);
     // Who says that it will introduce itself is not heard before; the deadline ends it.
     if (authentication.state === null && announcesParams) return;
-    if (incoming.kind === 'refused') return refuse(incoming.id, incoming.path, 'call', incoming.error);
+    if (incoming.kind === 'refused') return void refuseCounted(incoming.id, incoming.path, 'call', incoming.error);
     startCall(incoming.message);
   }
 
@@ -231,13 +253,14 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
     alive.heard();
     if (closing) return;
     if (isBinary) {
-      return refuse(null, null, 'unknown', new ServiceError('BAD_REQUEST', { detail: 'Frames have to be text.' }));
+      const error = new ServiceError('BAD_REQUEST', { detail: 'Frames have to be text.' });
+      return void refuseCounted(null, null, 'unknown', error);
     }
     const text = data.length === 4 ? data.toString() : '';
     if (text === 'PONG') return;
     if (text === 'PING') return writer.send('PONG');
     const isStranger = authentication.state === null && authentication.judging === null && announcesParams;
-    if (!isStranger || data.length <= maxParamsBytes) takeInOrder(readFrame(data, limits));
+    if (!isStranger || data.length <= maxParamsBytes) takeInOrder(readFrame(data, frameLimits));
   });
   socket.on('pong', () => alive.heard());
   socket.on('error', (error) => logger.debug({ requestId: connectionId, err: error }, 'socket failed'));

@@ -10,6 +10,7 @@ import { ConnectionSevered } from '../../src/platform/connection-severed.ts';
 import { ServiceError } from '../../src/platform/service-error.ts';
 import { publicProcedure, userProcedure } from '../../src/trpc/procedures.ts';
 import { trpc } from '../../src/trpc/trpc.ts';
+import { createCallLimiter } from '../../src/features/limits/call-limiter.ts';
 import { createHttpServer, type HttpServerOptions } from '../../src/transports/http-server.ts';
 import { createManualClock } from '../platform/manual-clock.ts';
 
@@ -150,6 +151,7 @@ export async function createWorld(options: Partial<HttpServerOptions> = {}) {
       level: 'debug',
       destination: { write: (line: string) => void lines.push(JSON.parse(line) as LogLine) },
     }),
+    limits: createCallLimiter({ limitPerMinute: 1_000_000, clock }),
     clock,
     payloads: 'redacted',
     health: async () => ({ status: 'ok', version: '1', timestamp: new Date(clock.now()).toISOString(), checks: {} }),

@@ -1,6 +1,7 @@
 import { and, eq, isNull, lt, lte, or } from 'drizzle-orm';
 import type { Principal } from '../../clients/auth/principal.ts';
 import type { Database } from '../../db/database.ts';
+import { searchTextOf } from './search-text.ts';
 
 export interface AccountsStore {
   /**
@@ -37,7 +38,9 @@ export function createAccountsStore({ query, tables: { users } }: Pick<Database,
   };
 }
 
-function claimsOf({ username, email, role, plan, issuedAt }: Principal) {
+function claimsOf(principal: Principal) {
+  const { username, email, role, plan, issuedAt } = principal;
   // The column holds whole seconds; `iat` may have a fraction.
-  return { username, email, role, plan, claimsIssuedAt: issuedAt === null ? null : Math.floor(issuedAt) };
+  const claimsIssuedAt = issuedAt === null ? null : Math.floor(issuedAt);
+  return { username, email, role, plan, claimsIssuedAt, searchText: searchTextOf(principal) };
 }

@@ -29,13 +29,16 @@ export function createObserverNotices({ counts, sessionId, told }: ObserverNotic
   };
 }
 
-/** What the users' own streams carry where the operator has them shown how many watch. */
-export type ObservedNotices = (sessionId: string) => Notices<ObservedEvent>;
+/**
+ * What the users' own streams carry where the operator has them shown how many watch. `resumed`: the stream goes on after
+ * an event, so that what was told before is not known.
+ */
+export type ObservedNotices = (sessionId: string, resumed: boolean) => Notices<ObservedEvent>;
 
 export function createObservedNotices(counts: Pick<ObserverCounts, 'watch'>): ObservedNotices {
-  return function observedNotices(sessionId) {
-    let told = 0;
-    let current = 0;
+  return function observedNotices(sessionId, resumed) {
+    let told: number | null = resumed ? null : 0;
+    let current: number | null = null;
     return {
       listen: (ring) =>
         counts.watch(sessionId, (counted) => {
@@ -43,7 +46,7 @@ export function createObservedNotices(counts: Pick<ObserverCounts, 'watch'>): Ob
           if (current !== told) ring();
         }),
       next() {
-        if (current === told) return null;
+        if (current === null || current === told) return null;
         told = current;
         return { type: 'observed', observers: told };
       },

@@ -13,10 +13,7 @@ export function isResuming({ headers, query }: Asked): boolean {
 }
 
 /** Which of the procedures that share a path a request means; null when none can answer with an accepted type. */
-export function chooseRoute(
-  routes: readonly RestRoute[],
-  asked: Asked,
-): RestRoute | null {
+export function chooseRoute(routes: readonly RestRoute[], asked: Asked): RestRoute | null {
   const accept = asked.headers.get('accept');
   const accepted = routes.filter(({ type }) =>
     acceptsType(accept, type === 'subscription' ? 'text/event-stream' : 'application/json'),

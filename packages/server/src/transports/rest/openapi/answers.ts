@@ -6,6 +6,9 @@ import { byStatus, occasionOf } from './problems.ts';
 
 export type HeaderName = keyof typeof headers;
 
+/** On every answer to what was counted. */
+export const limitHeaders = ['RateLimit', 'RateLimitPolicy'] as const satisfies readonly HeaderName[];
+
 export function headersOf(names: readonly HeaderName[]): Record<string, Reference> {
   return Object.fromEntries(names.map((name) => [headerNames[name], referTo('headers', name)]));
 }
@@ -33,7 +36,7 @@ export function createProblemComponents(): ProblemComponents {
 }
 
 function problemAnswer(status: number, codes: readonly ErrorCode[]): AnswerObject {
-  const names: HeaderName[] = ['XRequestId'];
+  const names: HeaderName[] = ['XRequestId', ...limitHeaders];
   if (status === 429 || status === 503) names.push('RetryAfter');
   if (status === 401) names.push('WwwAuthenticate');
   const told = codes.map((code) => (codes.length === 1 ? occasionOf(code) : `\`${code}\`: ${occasionOf(code)}`));

@@ -8,6 +8,7 @@ export function fixedPaths(problems: ProblemComponents): Record<string, Record<s
   const headers = headersOf(['XRequestId']);
   const open = { tags: ['System'], security: [] } as const;
   const refusals = problems.of(new Set(everywhere));
+  const documentRefusals = problems.of(new Set([...everywhere, 'RATE_LIMITED']));
   const health = (operationId: string, description: string): AnswerObject => ({
     description,
     headers,
@@ -62,7 +63,7 @@ export function fixedPaths(problems: ProblemComponents): Record<string, Record<s
               },
             },
           },
-          ...refusals,
+          ...documentRefusals,
         },
       },
     },
@@ -83,7 +84,7 @@ export function fixedPaths(problems: ProblemComponents): Record<string, Record<s
               },
             },
           },
-          ...refusals,
+          ...documentRefusals,
         },
       },
     },

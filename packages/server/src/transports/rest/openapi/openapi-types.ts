@@ -20,6 +20,7 @@ export interface MediaType {
 export interface Header {
   readonly description: string;
   readonly schema: Schema;
+  readonly example?: string;
 }
 
 export interface Parameter {

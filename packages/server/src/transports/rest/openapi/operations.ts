@@ -1,6 +1,6 @@
 import type { SessionEvent } from '@chat-service/shared/events';
 import type { RestRoute } from '../route-table.ts';
-import { headersOf, type HeaderName, type ProblemComponents } from './answers.ts';
+import { headersOf, limitHeaders, type HeaderName, type ProblemComponents } from './answers.ts';
 import type { SchemaComponents } from './components.ts';
 import { eventsOf, eventUnions } from './event-schemas.ts';
 import { answerExamples, bodyExamples, eventExamples } from './examples.ts';
@@ -102,9 +102,10 @@ function requestBodyOf(
 
 function answersOf(routes: readonly RestRoute[], schemas: SchemaComponents): Record<string, AnswerObject> {
   const answers: Record<string, AnswerObject> = {};
-  for (const { procedure, type, declaration, output } of routes) {
+  for (const { procedure, type, declaration, output, isPublic } of routes) {
     const { operationId, status = 200, location, idempotencyKey } = declaration;
-    const names: HeaderName[] = ['XRequestId'];
+    const always: HeaderName[] = ['XRequestId', ...(isPublic ? [] : limitHeaders)];
+    const names = [...always];
     if (location !== undefined) names.push('Location');
     if (idempotencyKey !== undefined) names.push('IdempotentReplayed');
     const headers = headersOf(names);
@@ -117,7 +118,7 @@ function answersOf(routes: readonly RestRoute[], schemas: SchemaComponents): Rec
       };
       // An answer is over at some time; what happens in a session is not.
       if (eventsOf[procedure] === 'GenerationEvent') {
-        answers['204'] ??= { description: 'There is nothing (more) to send.', headers: headersOf(['XRequestId']) };
+        answers['204'] ??= { description: 'There is nothing (more) to send.', headers: headersOf(always) };
       }
     } else if (status === 204 || output === null) {
       answers[String(status)] = { description: 'Done.', headers };

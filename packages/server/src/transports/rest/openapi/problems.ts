@@ -16,7 +16,7 @@ const occasions: Readonly<Partial<Record<ErrorCode, string>>> = {
   QUOTA_EXCEEDED: "A quota of the caller's plan is used up: `quota` says which, `resetsAt` when it starts anew.",
   ACCOUNTING_UNAVAILABLE: 'Nobody could be asked for credit.',
   IDEMPOTENCY_KEY_REUSED: 'The key was used before, for another request.',
-  RATE_LIMITED: 'Too many answers are being written at once.',
+  RATE_LIMITED: 'Too many calls in this window, or too many answers that are being written at once.',
   INTERNAL: 'A fault of the service.',
   MODEL_ERROR: 'The model failed; `streamId` names the message with what it had written.',
   INTERRUPTED: 'A shutdown ended the answer; `streamId` names the message with what was written.',
@@ -37,7 +37,6 @@ const sending = [
   ...paying,
   'CONFLICT',
   'GENERATION_IN_PROGRESS',
-  'RATE_LIMITED',
   'MODEL_UNAVAILABLE',
   'SHUTTING_DOWN',
 ] as const satisfies readonly ErrorCode[];
@@ -66,7 +65,7 @@ export function problemCodesOf(routes: readonly RestRoute[], hasBody: boolean): 
   for (const { isPublic, procedure, declaration, input } of routes) {
     if (isPublic) continue;
     // Whoever has a token is looked up, so that the database is needed even where nothing else of it is.
-    add('UNAUTHORIZED', 'AUTH_UNAVAILABLE', 'UNAVAILABLE', 'NOT_ACCEPTABLE', 'INTERNAL');
+    add('UNAUTHORIZED', 'AUTH_UNAVAILABLE', 'RATE_LIMITED', 'UNAVAILABLE', 'NOT_ACCEPTABLE', 'INTERNAL');
     if ('sessionId' in input.shape) add('NOT_FOUND');
     if (declaration.idempotencyKey !== undefined) add('IDEMPOTENCY_KEY_REUSED');
     add(...(ownCodes[procedure] ?? []));

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Clock } from '../../src/platform/clock.ts';
-import { at } from '../../src/transports/deadline.ts';
-import { createManualClock } from '../platform/manual-clock.ts';
+import { at } from '../../src/platform/deadline.ts';
+import { createManualClock } from './manual-clock.ts';
 
 it('reaches times that are further away than a timer of Node can count, and cancels on the way', async () => {
   const manual = createManualClock();

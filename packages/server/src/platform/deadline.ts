@@ -1,4 +1,4 @@
-import type { Clock } from '../platform/clock.ts';
+import type { Clock } from './clock.ts';
 
 /** Node's timers overflow beyond this and then fire at once. */
 const longestTimerMs = 2 ** 31 - 1;

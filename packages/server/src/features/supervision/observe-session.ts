@@ -1,0 +1,87 @@
+import type { ObservationEvent, ObserverEvent } from '@chat-service/shared/events';
+import type { Session } from '@chat-service/shared/objects';
+import type { User } from '@chat-service/shared/supervisor-api';
+import type { Clock } from '../../platform/clock.ts';
+import type { FollowSession } from '../generations/follow-session.ts';
+import {
+  formatArrivalId,
+  formatBreakId,
+  formatNoticeId,
+  isResumable,
+  noticeOrdinal,
+  parseSessionEventId,
+} from '../generations/position.ts';
+import type { AttachedObservation, AttachObservation, ObserveRequest } from './attach-observation.ts';
+import type { ObservationKeeper, Stay } from './keep-observations.ts';
+import { createObserverNotices } from './observer-notices.ts';
+import type { ObservedSession } from './observations-store.ts';
+import type { ObserverCounts } from './observer-counts.ts';
+
+/** An event with the id under which the observer goes on after it. */
+export interface IdentifiedObservationEvent {
+  readonly id: string;
+  readonly event: ObservationEvent;
+}
+
+/**
+ * Observes a session: its history, then everything that happens in it, until it is deleted, the observer leaves, or may
+ * look no longer. Resolves once the look is written down; every connection is a look of its own.
+ * @throws ServiceError `FORBIDDEN`, `NOT_FOUND`, `UNAVAILABLE`, before anything is sent
+ */
+export type ObserveSession = (
+  request: ObserveRequest,
+  signal: AbortSignal,
+) => Promise<AsyncGenerator<IdentifiedObservationEvent, void, void>>;
+
+export interface ObserveSessionDependencies {
+  readonly attach: AttachObservation;
+  readonly keeper: ObservationKeeper;
+  readonly counts: Pick<ObserverCounts, 'watch' | 'recount'>;
+  readonly followSession: FollowSession;
+  readonly show: (observed: ObservedSession) => { session: Session; user: User };
+  readonly clock: Clock;
+}
+
+export function createObserveSession(deps: ObserveSessionDependencies): ObserveSession {
+  const { attach, keeper, counts, followSession, show, clock } = deps;
+
+  async function* tell(
+    { sessionId, session, user, observers }: AttachedObservation,
+    lastEventId: string | null,
+    kept: Stay,
+  ): AsyncGenerator<IdentifiedObservationEvent, void, void> {
+    using stay = kept;
+    const floor = { fence: session.logFence, number: session.logNumber };
+    const resumedAfter = lastEventId !== null && parseSessionEventId(sessionId, lastEventId) !== null;
+    // Behind what was told last where that goes on, before the history where it does not.
+    const arrivalId = resumedAfter ? nextNotice(lastEventId) : formatArrivalId(sessionId, floor, clock.now());
+    let toldLast = arrivalId;
+    const shown = show({ session, user });
+    yield { id: arrivalId, event: { type: 'observer', status: 'connected', ...shown, observers } };
+    const status = shown.session.status === 'idle' ? 'idle' : 'live';
+    const notices = createObserverNotices({ counts, sessionId, told: { status, observers } });
+    const request = { sessionId, lastEventId: resumedAfter ? arrivalId : null, floor, notices };
+    for await (const told of followSession<ObserverEvent>(request, stay.signal)) {
+      if (stay.signal.aborted) break;
+      toldLast = told.id;
+      yield told;
+    }
+    const { ended } = stay;
+    if (ended === null) return;
+    const id = isResumable(toldLast) ? nextNotice(toldLast) : formatBreakId(toldLast);
+    yield { id, event: { type: 'observer', status: 'ended', reason: ended } };
+    // An end of the stream would be final for the client; the connection, which is about to be closed, can come back.
+    if (ended === 'token') await stay.left;
+  }
+
+  function nextNotice(toldLast: string): string {
+    return formatNoticeId(toldLast, Math.max(noticeOrdinal(toldLast) + 1, clock.now()));
+  }
+
+  return async function observeSession(request, signal) {
+    const observation = await attach(request, keeper.owner);
+    const stay = keeper.keep(observation, signal);
+    counts.recount(request.sessionId);
+    return tell(observation, request.lastEventId ?? null, stay);
+  };
+}
