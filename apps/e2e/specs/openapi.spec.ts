@@ -6,6 +6,7 @@ import addFormats from 'ajv-formats';
 import { createParser } from 'eventsource-parser';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { readDocument, type DocumentOperation, type ReadDocument } from '../src/openapi-document.ts';
+import { startPrism } from '../src/prism.ts';
 import { startShell } from '../src/shell.ts';
 import { startWorld, type World } from '../src/world.ts';
 import { wrongParameters, wrongValues } from '../src/wrong-values.ts';
@@ -217,10 +218,8 @@ describe('the OpenAPI document', () => {
   });
 
   it('holds through a proxy that validates every request and answer', { timeout: 60_000 }, async () => {
-    await using tools = createTools();
-    const prism = tools.start(`prism proxy openapi.json ${world.url} --errors --port 0`);
-    const said = await prism.says('Prism is listening on');
-    const url = /listening on (http:\/\/[\d.:]+)/u.exec(said)?.[1] ?? '';
+    await using prism = await startPrism(world.url, { errors: true });
+    const { url } = prism;
     for (const operation of document.operations) {
       if (Object.values(operation.answers).some(({ content = {} }) => 'text/event-stream' in content)) continue;
       const at = await conversation();

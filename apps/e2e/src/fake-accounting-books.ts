@@ -135,7 +135,11 @@ export class FakeBooks {
     return { granted, held, spent, available: granted - held - spent };
   }
 
-  #happened(kind: FakeEffect['kind'], what: { usageId: string; userId: string; credits: Micro }, request: number | null) {
+  #happened(
+    kind: FakeEffect['kind'],
+    what: { usageId: string; userId: string; credits: Micro },
+    request: number | null,
+  ) {
     const { usageId, userId, credits } = what;
     this.effects.push({ kind, usageId, userId, credits, at: this.#options.now(), request });
   }

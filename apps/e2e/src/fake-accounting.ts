@@ -306,7 +306,10 @@ function readRequest(index: number, { method = '', url = '', headers }: Incoming
 
 function write(response: ServerResponse, { status, headers, body }: FakeAnswer): void {
   const isText = typeof body === 'string';
-  response.writeHead(status, { ...(!isText && body !== undefined && { 'content-type': 'application/json' }), ...headers });
+  response.writeHead(status, {
+    ...(!isText && body !== undefined && { 'content-type': 'application/json' }),
+    ...headers,
+  });
   response.end(isText || body === undefined ? body : JSON.stringify(body));
 }
 

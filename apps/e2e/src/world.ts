@@ -14,6 +14,7 @@ import {
   type TestDatabase,
 } from '../../../packages/server/test/support/databases.ts';
 import { configOf } from './config-of.ts';
+import { startFakeAccounting, type FakeAccounting, type FakeAccountingOptions } from './fake-accounting.ts';
 import { startFakeAuth, type FakeAuth } from './fake-auth.ts';
 import { startFakeOpenAi, type FakeOpenAi } from './fake-openai.ts';
 import { isThroughPrism, startPrism, type Prism } from './prism.ts';
@@ -34,6 +35,8 @@ export interface WorldOptions {
   readonly models?: readonly ({ readonly id: string } & Readonly<Record<string, unknown>>)[];
   /** Of the embedded ledger, as in `PLANS_FILE`. @default `free` with more credit than a test can spend */
   readonly plans?: Readonly<Record<string, unknown>>;
+  /** Starts the fake Accounting Service, which then keeps the credits. @default the embedded ledger does */
+  readonly accounting?: FakeAccountingOptions;
   readonly probe?: Probe;
   /** Of the server in this process. @default the system's */
   readonly clock?: Clock;
@@ -46,6 +49,8 @@ export interface World extends AsyncDisposable {
   readonly kind: DatabaseKind;
   readonly auth: FakeAuth;
   readonly openai: FakeOpenAi;
+  /** Only where the world was asked for one. */
+  readonly accounting: FakeAccounting;
   readonly databaseUrl: string;
   /** Of the server in this process. */
   readonly url: string;
@@ -113,6 +118,8 @@ export async function startWorld(worldOptions: WorldOptions): Promise<World> {
   await using starting = new AsyncDisposableStack();
   const auth = starting.use(await startFakeAuth());
   const openai = starting.use(await startFakeOpenAi());
+  const accounting =
+    worldOptions.accounting === undefined ? null : starting.use(await startFakeAccounting(worldOptions.accounting));
   const database: TestDatabase = starting.use(await createTestDatabase(kind));
   const directory = mkdtempSync(join(tmpdir(), 'chat-service-world-'));
   starting.defer(() => rmSync(directory, { recursive: true, force: true }));
@@ -133,6 +140,10 @@ export async function startWorld(worldOptions: WorldOptions): Promise<World> {
     RATE_LIMIT_PER_MINUTE: '1000000',
     SHUTDOWN_GRACE_SECONDS: '5',
     LOG_LEVEL: 'info',
+    ...(accounting !== null && {
+      ACCOUNTING_URL: accounting.url,
+      ACCOUNTING_TOKEN: worldOptions.accounting?.token ?? '',
+    }),
     ...(typeof env === 'function' ? env({ auth, openai }) : env),
   };
 
@@ -167,6 +178,10 @@ export async function startWorld(worldOptions: WorldOptions): Promise<World> {
     kind,
     auth,
     openai,
+    get accounting() {
+      if (accounting === null) throw new Error('this world has no Accounting Service');
+      return accounting;
+    },
     databaseUrl: database.url,
     env: variables,
     logs,

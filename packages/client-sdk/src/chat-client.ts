@@ -5,6 +5,7 @@ import { createMessages, type Messages } from './resources/messages.ts';
 import { createModels, type Models } from './resources/models.ts';
 import type { ResourceContext } from './resources/resource-context.ts';
 import { createSessions, type Sessions } from './resources/sessions.ts';
+import { createSupervisor, type Supervisor } from './resources/supervisor.ts';
 import { createSystem, type System } from './resources/system.ts';
 import { jitteredDelay, type RetryDelay } from './transport/back-off.ts';
 import { call } from './transport/call.ts';
@@ -38,6 +39,7 @@ export interface ChatClient extends AsyncDisposable {
   readonly messages: Messages;
   readonly models: Models;
   readonly account: Account;
+  readonly supervisor: Supervisor;
   readonly system: System;
   /**
    * The raw tRPC client over the same connections and tokens, for everything that the resources do not wrap. It rejects
@@ -78,12 +80,14 @@ export function createChatClient(options: ChatClientOptions): ChatClient {
         defaults: { timeoutMs: how.timeoutMs ?? timeoutMs, maxRetries, retryDelayMs },
       }),
   };
+  const watchOptions = { transport, maxReconnects, retryDelayMs };
   const close = () => transport.close();
   return {
     sessions: createSessions(context),
-    messages: createMessages(context, { transport, maxReconnects, retryDelayMs }),
+    messages: createMessages(context, watchOptions),
     models: createModels(context),
     account: createAccount(context),
+    supervisor: createSupervisor(context, watchOptions),
     system: createSystem(context),
     trpc,
     close,

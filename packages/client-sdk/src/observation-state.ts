@@ -71,8 +71,7 @@ export function reduceObservation(state: ObservationState, { id, event }: Tracke
   const isBeyond = state.lastEventId === null || id > state.lastEventId;
   const lastEventId = isBeyond ? id : state.lastEventId;
   if (event.type === 'history-start') {
-    const { arrival = null, startId = null } = state.history ?? {};
-    if (startId === id) return state;
+    const arrival = state.history?.arrival ?? null;
     const stands = arrival === null ? state : withStanding(state, arrival);
     return { ...stands, lastEventId, history: { startId: id, arrival: null, lastEventId: id, messages: [] } };
   }
@@ -87,12 +86,12 @@ export function reduceObservation(state: ObservationState, { id, event }: Tracke
 
 /** The history that is being told, with the event in it where it belongs there. */
 function continued(
-  { history, sessionId }: ObservationState,
+  { history, sessionId, lastEventId }: ObservationState,
   { id, event }: TrackedObservationEvent,
   isBeyond: boolean,
 ): HistorySoFar | null {
   if (history === null || history.startId === null) {
-    const arrives = !isBeyond && event.type === 'observer' && event.status === 'connected';
+    const arrives = !isBeyond && id !== lastEventId && event.type === 'observer' && event.status === 'connected';
     return arrives ? { startId: null, arrival: event, lastEventId: id, messages: [] } : null;
   }
   if (event.type === 'message') {

@@ -71,7 +71,11 @@ function tell(played: readonly Step[], stored: number): Told {
   });
   const notice = () => {
     arrivals += 1;
-    push(at(position, `.o${hex(arrivals)}`), { type: 'observer', status: running === null ? 'idle' : 'live', observers });
+    push(at(position, `.o${hex(arrivals)}`), {
+      type: 'observer',
+      status: running === null ? 'idle' : 'live',
+      observers,
+    });
   };
   const connect = (anew: boolean) => {
     arrivals += 1;

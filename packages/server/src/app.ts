@@ -1,4 +1,5 @@
 import { createAppRouter } from './app-router.ts';
+import { createHttpAccounting, type HttpAccounting } from './clients/accounting/http/http-accounting.ts';
 import type { Authenticate } from './clients/auth/principal.ts';
 import { createAuthenticate } from './clients/auth/verify-token.ts';
 import { createDemoProvider } from './clients/providers/demo/demo-provider.ts';
@@ -8,10 +9,12 @@ import { parseDatabaseUrl } from './db/database-url.ts';
 import { openDatabase, type Database } from './db/database.ts';
 import { migrate } from './db/migrate.ts';
 import { acquireProcessLock } from './db/sqlite/process-lock.ts';
+import type { Accounting } from './clients/accounting/accounting.ts';
 import { createEmbeddedAccounting } from './clients/accounting/embedded/embedded-accounting.ts';
 import { createAccountRouter } from './features/accounts/account-router.ts';
 import { createGetUsage } from './features/accounts/get-usage.ts';
 import { createRecordUser } from './features/accounts/record-user.ts';
+import { createUserOperations } from './features/accounts/user-operations.ts';
 import { createAdmitSession } from './features/credits/admit-session.ts';
 import { createReserveCredits } from './features/credits/reserve-credits.ts';
 import { createSettleUsage } from './features/credits/settle-usage.ts';
@@ -30,7 +33,12 @@ import { createRecommendModel } from './features/models/recommend-model.ts';
 import { createStreamCompletion } from './features/models/stream-completion.ts';
 import { createSessionOperations } from './features/sessions/session-operations.ts';
 import { createSessionRouter } from './features/sessions/session-router.ts';
+import { createToSession } from './features/sessions/session-row.ts';
 import { createCallLimiter } from './features/limits/call-limiter.ts';
+import { createObservations } from './features/supervision/observations.ts';
+import { createObserverCounts } from './features/supervision/observer-counts.ts';
+import { createSupervisionOperations } from './features/supervision/supervision-operations.ts';
+import { createSupervisionRouter } from './features/supervision/supervision-router.ts';
 import { createCheckHealth } from './features/system/check-health.ts';
 import { createSystemRouter } from './features/system/system-router.ts';
 import { createVersion, readPackageVersion } from './features/system/version.ts';
@@ -61,6 +69,10 @@ export interface App extends AsyncDisposable {
   transportStats(): TransportStats;
 }
 
+/** Between two looks for what the Accounting Service has yet to be told. */
+const deliverMs = 1000;
+/** How much longer than any answer a hold lasts that nobody ends. */
+const holdReserveSeconds = 300;
 /** Between two looks for deletions that were left half done. */
 const sweepMs = 60_000;
 /** What streams get to send their terminal event once all generations have ended. */
@@ -90,13 +102,19 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
   const secret = await loadServiceKey(database, 'idempotency', new Date(clock.now()));
   const keys = createIdempotencyKeys(database, secret);
   const models = createModels({ catalogue: config.models.catalogue, providers: createProviders(config, overrides) });
-  const accounting = createEmbeddedAccounting({ database, plans: config.accounting.plans, logger });
+  const outside = createAccountingService(config, overrides, database);
+  const { plans } = config.accounting;
+  const accounting: Accounting = outside ?? createEmbeddedAccounting({ database, plans, logger });
   const defaultModelId = config.models.catalogue.default;
   const log = createMemoryLog({ clock, bufferMilliseconds: config.generations.streamBufferMs });
   const generations = createGenerations({
     database,
     reserveCredits: createReserveCredits({ accounting, clock }),
-    settleUsage: createSettleUsage({ accounting, store: createUsageRecordsStore(database) }),
+    settleUsage: createSettleUsage({
+      accounting,
+      store: createUsageRecordsStore(database),
+      committed: outside?.nudge,
+    }),
     log,
     keys,
     models,
@@ -128,15 +146,39 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
     defaultModelId,
     isKnownModel: (modelId) => models.catalogue.get(modelId) !== undefined,
   });
+  const toSession = createToSession(defaultModelId);
+  const counts = createObserverCounts({ database, clock, logger });
+  opened.defer(() => counts.stop());
+  const { leaseMs } = config.generations;
+  const { followSession } = generations;
+  const watching = { database, counts, followSession, toSession, clock, logger, newId, leaseMilliseconds: leaseMs };
+  const observations = createObservations(watching);
+  opened.defer(() => observations.stop());
+  const supervision = createSupervisionOperations({
+    ...watching,
+    ...config.supervision,
+    users: createUserOperations(database),
+    sessions,
+    generations,
+    observeSession: observations.observeSession,
+  });
   const scheduler = opened.use(createScheduler({ clock, logger }));
   const { recoverExpired, owner } = generations;
   const recoverEveryMs = config.generations.leaseMs / 3;
   scheduler.every({ name: 'recover-generations', everyMs: recoverEveryMs, run: () => recoverExpired.periodically() });
+  if (outside !== null) {
+    opened.use(outside);
+    scheduler.every({ name: 'deliver-usage', everyMs: deliverMs, run: (signal) => outside.deliverDue(signal) });
+  }
+  scheduler.every({ name: 'sweep-observations', everyMs: leaseMs, run: observations.sweepObservations });
   scheduler.every({ name: 'sweep-tombstones', everyMs: sweepMs, run: () => sessions.sweepTombstones() });
 
   const version = createVersion({ version: readPackageVersion(), commit: config.commit });
   const checkHealth = createCheckHealth({
-    checks: healthChecks(database, models),
+    checks: {
+      ...healthChecks(database, models),
+      ...(outside !== null && { accounting: () => Promise.resolve(outside.reachability()) }),
+    },
     isShuttingDown: () => owner.isDraining,
     version: version.version,
     clock,
@@ -150,6 +192,7 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
       listModels,
       recommendModel: createRecommendModel({ listModels, estimateConversation: generations.estimateConversation }),
     }),
+    supervisor: createSupervisionRouter(supervision),
     account: createAccountRouter({
       getUsage: createGetUsage({
         accounting,
@@ -202,6 +245,33 @@ function createProviders({ models }: Config, { logger, clock = systemClock, fetc
     ...(demo && { demo: createDemoProvider({ clock }) }),
     openai: createOpenAiProvider({ ...openai, lookUp: (name) => apiKeys.get(name), clock, logger, fetch }),
   };
+}
+
+/** Null where the embedded ledger keeps the credits. */
+function createAccountingService(
+  { accounting: { service }, models }: Config,
+  { logger, clock = systemClock, newId = newUuid, fetch, probe }: AppOverrides,
+  database: Database,
+): HttpAccounting | null {
+  if (service === null) return null;
+  const { catalogue } = models;
+  const longest = Math.max(
+    ...catalogue
+      .list()
+      .map(({ id }) => catalogue.chain(id).reduce((sum, { target }) => sum + target.timeouts.total, 0)),
+  );
+  const holdSeconds = Math.ceil(longest / 1000) + holdReserveSeconds;
+  return createHttpAccounting({
+    ...service,
+    database,
+    holdSeconds,
+    clock,
+    logger,
+    newId,
+    instanceId: newId(),
+    fetch,
+    probe,
+  });
 }
 
 /** A token counts once its user has a row: everything that a user owns refers to it. */

@@ -1,4 +1,5 @@
 import type { ObservationEvent, ObserverEvent } from '@chat-service/shared/events';
+import type { WithSupervisor } from './supervisor-procedures.ts';
 import type { ObserveInput } from '@chat-service/shared/supervisor-api';
 import {
   watchLog,
@@ -19,14 +20,13 @@ export function watchObservation(
   return watchLog<ObservationEvent>(
     {
       follow: (lastEventId) => (listeners) =>
-        options.transport.trpc.supervisor.observe.subscribe(
+        (options.transport.trpc as WithSupervisor).supervisor.observe.subscribe(
           { ...rest, ...(lastEventId !== undefined && { lastEventId }) },
           listeners,
         ),
       lastEventId: after ?? undefined,
       mayBeEmpty: false,
-      isLast: (event) =>
-        event.type === 'session-deleted' || (event.type === 'observer' && event.status === 'ended'),
+      isLast: (event) => event.type === 'session-deleted' || (event.type === 'observer' && event.status === 'ended'),
       judge: createJudge(),
     },
     handlers,

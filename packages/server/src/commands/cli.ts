@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { roleSchema } from '@chat-service/shared/objects';
 import { readPackageVersion } from '../features/system/version.ts';
 import { parseDuration } from './duration.ts';
+import type { ReconcileOptions } from './reconcile.ts';
 import type { TokenOptions } from './token.ts';
 
 /** Reads the command line and runs what it names. The commands themselves are loaded when they are asked for. */
@@ -41,6 +42,23 @@ export async function runCli(argv: readonly string[]): Promise<void> {
     .action(async (options: TokenOptions) => {
       const { printToken } = await import('./token.ts');
       process.exitCode = await printToken(options);
+    });
+  program
+    .command('grant')
+    .description('top up the credits of a user in the embedded ledger; the server may be running')
+    .argument('<userId>', "the user's id, as the token's `sub` says it")
+    .argument('<credits>', 'more than 0, with at most 6 decimal places')
+    .action(async (userId: string, credits: string) => {
+      const { grant } = await import('./grant.ts');
+      process.exitCode = await grant(userId, credits);
+    });
+  program
+    .command('reconcile')
+    .description('check that credits granted, held, spent and used add up; exit code 1 where they do not')
+    .option('--json', 'print one JSON object')
+    .action(async (options: ReconcileOptions) => {
+      const { reconcileCredits } = await import('./reconcile.ts');
+      process.exitCode = await reconcileCredits(options);
     });
   await program.parseAsync(argv);
 }

@@ -1,5 +1,6 @@
 import { initTRPC } from '@trpc/server';
 import superjson from 'superjson';
+import type { AuditAction } from '../db/column-types.ts';
 import type { RequestContext } from './context.ts';
 import { formatError } from './error-mapping.ts';
 import { deserializeInput } from './input-transformer.ts';
@@ -10,6 +11,8 @@ export interface ProcedureMeta {
   readonly summary: string;
   /** Set by `publicProcedure`: answers also without a token. */
   readonly access?: 'public';
+  /** Set by `createAuditedProcedures`: what is written down each time before it does anything. */
+  readonly audit?: AuditAction;
   /** Where it is on the REST door, for each way there; left out for what is behind the other doors only. */
   readonly rest?: RestDeclaration | readonly RestDeclaration[];
 }

@@ -1,7 +1,8 @@
 import type { Accounting } from '../../clients/accounting/accounting.ts';
 import type { Database } from '../../db/database.ts';
 import { compareAccounts, type CreditTotals } from './compare-accounts.ts';
-import { compareGenerations, compareUsage, type UsageCounts } from './compare-usage.ts';
+import { compareGenerations } from './compare-generations.ts';
+import { compareUsage, type UsageCounts } from './compare-usage.ts';
 import { createReconciliationStore, type ReconciliationStore } from './reconciliation-store.ts';
 
 export interface Reconciliation {

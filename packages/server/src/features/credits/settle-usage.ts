@@ -41,6 +41,8 @@ export interface SettleUsage {
   end(tx: Queryable, usage: EndedUsage): Promise<Micro>;
   /** With the refusal of a generation for which credit was asked. */
   refuse(tx: Queryable, usage: UsageOwner): Promise<void>;
+  /** After the commit of an end or a refusal: whoever is to be told of it need not wait. */
+  committed(): void;
 }
 
 const nothingHeld: Hold = { held: null, holdId: null, periods: null };
@@ -48,11 +50,15 @@ const nothingHeld: Hold = { held: null, holdId: null, periods: null };
 export function createSettleUsage({
   accounting,
   store,
+  committed = () => undefined,
 }: {
   accounting: Pick<Accounting, 'settle' | 'release'>;
   store: UsageRecordsStore;
+  /** @default nobody is told */
+  committed?: (() => void) | undefined;
 }): SettleUsage {
   return {
+    committed,
     async admit(tx, { usageId, userId, sessionId, modelId, at }, { hold, plan, quotaTokens }) {
       const { held, holdId, periods } = hold;
       const what = { usageId, userId, sessionId, modelId, plan, held, holdId, quotaTokens };

@@ -109,7 +109,11 @@ export function createEndGeneration(deps: EndDependencies): EndGeneration {
     return message === null ? null : toMessage(message);
   }
 
-  return (generation, outcome) => database.transaction((tx) => end(tx, generation, outcome));
+  return async (generation, outcome) => {
+    const message = await database.transaction((tx) => end(tx, generation, outcome));
+    settleUsage.committed();
+    return message;
+  };
 }
 
 function tokensOf({ inputTokens, outputTokens }: Usage) {

@@ -1,12 +1,13 @@
-import { isTerminalEvent } from '@chat-service/shared/events';
+import { isTerminalEvent, type GenerationEvent } from '@chat-service/shared/events';
 import type { Clock } from '../../platform/clock.ts';
 import { ConnectionSevered } from '../../platform/connection-severed.ts';
 import { refusalError } from './generation-events.ts';
 import { isOfGeneration, type GenerationLog, type LogEntry } from './generation-log.ts';
 import type { GenerationSnapshot, ReadSnapshot } from './generation-snapshot.ts';
-import { isSamePosition, type Position } from './position.ts';
+import { formatEventId, isSamePosition, type Position } from './position.ts';
 import { listen } from './reader-bells.ts';
 import { advance, fromSnapshot, isBehind, type Cursor, type PositionedEvent } from './reader-cursor.ts';
+import { placeNotices, type Notices } from './reader-notices.ts';
 import type { RowWatch } from './row-watch.ts';
 
 /** Where a reader stands: before the `start`, after an event it has seen, or where nothing it has seen can be served. */
@@ -20,15 +21,23 @@ export interface FollowRequest {
   readonly from: ReaderOrigin;
 }
 
+/** What a reader is told beside the log. */
+export interface FollowNotices<Notice> {
+  readonly notices: Notices<Notice>;
+  /** The id after which the reader goes on; null for one that begins. */
+  readonly resumedAfter: string | null;
+}
+
 /**
  * The events of one generation from a place on, to its terminal event: nothing twice, nothing missing. Ends without
  * one when there is nothing (more) to send or the signal aborts.
  * @throws ServiceError with the refusal of a generation that was never admitted; {@link ConnectionSevered}
  */
-export type FollowGeneration = (
+export type FollowGeneration = <Notice = never>(
   request: FollowRequest,
   signal: AbortSignal,
-) => AsyncGenerator<PositionedEvent, void, void>;
+  notices?: FollowNotices<Notice> | null,
+) => AsyncGenerator<PositionedEvent<Notice>, void, void>;
 
 export interface FollowDependencies {
   readonly log: GenerationLog;
@@ -48,16 +57,21 @@ export function createFollowGeneration({ log, watch, readSnapshot, clock }: Foll
     }
   }
 
-  return async function* followGeneration({ generationId, sessionId, claimFence, from }, signal) {
+  return async function* followGeneration({ generationId, sessionId, claimFence, from }, signal, told = null) {
+    const notices = told === null ? null : placeNotices({ ...told, clock });
     const cursor: Cursor = {
       last: typeof from === 'string' ? { fence: claimFence, number: 0 } : from,
       started: from !== 'start',
       synced: from !== 'unknown',
       length: from === 'start' ? 0 : null,
     };
-    using bells = listen({ log, sessionId, watch, watched: generationId });
+    using bells = listen({ log, sessionId, watch, watched: generationId, listenToNotices: notices?.listen });
+    const noticeAfter = (position: Position, event: GenerationEvent) =>
+      notices === null || isTerminalEvent(event) ? null : notices.after(formatEventId(sessionId, position), event);
     for (let firstLook = true; !signal.aborted; firstLook = false) {
       bells.entries.clear();
+      const notice = bells.takeNotice() ? notices?.now() : null;
+      if (notice != null) yield { position: cursor.last, ...notice };
       const entries = cursor.synced ? await log.read(sessionId, cursor.last) : [];
       let gap = false;
       let delivered = 0;
@@ -70,6 +84,8 @@ export function createFollowGeneration({ log, watch, readSnapshot, clock }: Foll
         // What happens to the session meanwhile has a place in its log, and is not part of the answer.
         if (!isOfGeneration(event)) continue;
         yield { position, event };
+        const behind = noticeAfter(position, event);
+        if (behind !== null) yield { position, ...behind };
         if (isTerminalEvent(event) || signal.aborted) return;
       }
       // There may be more than one read's worth: the next look tells.
@@ -89,8 +105,10 @@ export function createFollowGeneration({ log, watch, readSnapshot, clock }: Foll
           }
         }
         const before = cursor.last;
-        for (const event of fromSnapshot(snapshot, cursor)) {
-          yield event;
+        for (const positioned of fromSnapshot(snapshot, cursor)) {
+          yield positioned;
+          const behind = noticeAfter(positioned.position, positioned.event);
+          if (behind !== null) yield { position: positioned.position, ...behind };
           if (signal.aborted) return;
         }
         if (snapshot.endPosition !== null) return;

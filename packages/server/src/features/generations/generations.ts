@@ -21,6 +21,7 @@ import { createFollowGeneration } from './follow-generation.ts';
 import type { GenerationLog } from './generation-log.ts';
 import { createGenerationOwner } from './generation-owner.ts';
 import { createReadSnapshot } from './generation-snapshot.ts';
+import { createListLiveGenerations } from './list-live-generations.ts';
 import { createRowWatch } from './row-watch.ts';
 import { createGenerationsStore } from './generations-store.ts';
 import { createMessageStore } from './message-store.ts';
@@ -118,6 +119,7 @@ export function createGenerations(options: GenerationsOptions) {
     findByKey: createFindByKey(base),
     findLatestGeneration: createFindLatestGeneration(base),
     estimateConversation: createEstimateConversation(base),
+    listLiveGenerations: createListLiveGenerations(base),
     endForDeletion: createEndForDeletion({ ...base, owner, recover, awaitGeneration }),
     requireIdle: createRequireIdle(store),
     /** Ends the background work; generations are to have ended before. */

@@ -1,5 +1,5 @@
-import type { Database } from '../../db/database.ts';
 import { codePointLength } from '@chat-service/shared/text';
+import type { Database } from '../../db/database.ts';
 import type { CountTokens } from './count-tokens.ts';
 import type { GenerationsStore, SessionRow } from './generations-store.ts';
 import type { SegmentsStore } from './segments-store.ts';

@@ -12,7 +12,10 @@ export type ProbePoint =
   | 'checkpointed'
   | 'ending'
   | 'ended'
-  | 'published';
+  | 'published'
+  // Of the record or release that the Accounting Service is told.
+  | 'delivering'
+  | 'delivered';
 
 /** Called at each of these moments; what it throws or never returns is as if the process died there. */
 export type Probe = (point: ProbePoint, generationId: string) => void | Promise<void>;

@@ -4,9 +4,11 @@ import type { LogEntry } from './generation-log.ts';
 import type { GenerationSnapshot } from './generation-snapshot.ts';
 import { comparePositions, type Position } from './position.ts';
 
-export interface PositionedEvent {
+export interface PositionedEvent<Notice = never> {
   readonly position: Position;
-  readonly event: GenerationEvent;
+  readonly event: GenerationEvent | Notice;
+  /** Of a notice, which has no position of its own. */
+  readonly id?: string;
 }
 
 /** A reader of a generation: where it is, and how much text it has been given. */

@@ -1,3 +1,4 @@
+import type { ObservedEvent } from '@chat-service/shared/events';
 import type { Clock } from '../../platform/clock.ts';
 import { formatNoticeId, isResumable, noticeOrdinal } from './position.ts';
 
@@ -11,6 +12,12 @@ export interface Notices<Notice> {
    */
   next(running: boolean | null): Notice | null;
 }
+
+/**
+ * Tells users how many supervisors watch their session. `resumed`: the stream goes on after an event, and what was told
+ * before is not known.
+ */
+export type ObservedNotices = (sessionId: string, resumed: boolean) => Notices<ObservedEvent>;
 
 /** A notice with the id under which the reader goes on after it. */
 export interface IdentifiedNotice<Notice> {

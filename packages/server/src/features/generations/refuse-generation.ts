@@ -33,6 +33,7 @@ export function createRefuseGeneration(deps: RefuseDependencies): RefuseGenerati
       await keys.forget(tx, [claim.id]);
       if (mayBeHeld) await settleUsage.refuse(tx, { usageId: claim.id, userId: claim.userId });
     });
+    if (mayBeHeld) settleUsage.committed();
     log.nudge(claim.sessionId);
   };
 }

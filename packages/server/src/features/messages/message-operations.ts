@@ -1,9 +1,10 @@
 import type { Database } from '../../db/database.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Generations } from '../generations/generations.ts';
+import type { ObservedNotices } from '../generations/reader-notices.ts';
 import { createDeleteMessage, type DeleteMessage } from './delete-message.ts';
 import { createFinalizeMessage, type FinalizeMessage } from './finalize-message.ts';
-import { createFollowMessage, type FollowMessage } from './follow-message.ts';
+import { createFollowMessage, createIdentify, type FollowMessage } from './follow-message.ts';
 import { createListMessages, type ListMessages } from './list-messages.ts';
 import { createMessagesStore } from './messages-store.ts';
 import { createReadNewestMessages, type ReadNewestMessages } from './read-newest-messages.ts';
@@ -17,6 +18,8 @@ export interface MessageOperationsOptions {
   readonly database: Database;
   readonly clock: Clock;
   readonly generations: Generations;
+  /** What the users' streams tell of observers; null for nothing. @default null */
+  readonly observedNotices?: ObservedNotices | null;
 }
 
 export interface MessageOperations {
@@ -35,16 +38,18 @@ export function createMessageOperations({
   database,
   clock,
   generations,
+  observedNotices = null,
 }: MessageOperationsOptions): MessageOperations & {
   readonly readNewestMessages: ReadNewestMessages;
 } {
   const store = createMessagesStore(database);
   const requireSession = createRequireSession(store);
+  const identify = createIdentify(generations.followGeneration, observedNotices);
   return {
     sendMessage: createSendMessage(generations),
     startMessage: createStartMessage(generations),
-    streamMessage: createStreamMessage(generations),
-    followMessage: createFollowMessage(generations),
+    streamMessage: createStreamMessage({ ...generations, identify }),
+    followMessage: createFollowMessage({ ...generations, identify }),
     stopMessage: createStopMessage({ requireSession, ...generations }),
     finalizeMessage: createFinalizeMessage({ requireSession, ...generations }),
     listMessages: createListMessages({ requireSession, store }),

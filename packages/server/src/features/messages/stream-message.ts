@@ -1,19 +1,19 @@
 import { ServiceError } from '../../platform/service-error.ts';
 import type { AwaitGeneration } from '../generations/await-generation.ts';
 import type { FindByKey } from '../generations/find-by-key.ts';
-import type { FollowGeneration, FollowRequest } from '../generations/follow-generation.ts';
+import type { FollowRequest } from '../generations/follow-generation.ts';
 import type { ResolveReader } from '../generations/resolve-reader.ts';
 import type { SendRequest } from '../generations/send-request.ts';
 import type { Replayable } from '../idempotency/replayable.ts';
 import type { StartGeneration } from '../generations/start-generation.ts';
-import { identify, type EventStream } from './follow-message.ts';
+import type { EventStream, Identify } from './follow-message.ts';
 
 export interface StreamMessageDependencies {
   readonly startGeneration: StartGeneration;
   readonly awaitGeneration: AwaitGeneration;
   readonly resolveReader: ResolveReader;
   readonly findByKey: FindByKey;
-  readonly followGeneration: FollowGeneration;
+  readonly identify: Identify;
 }
 
 /**
@@ -27,7 +27,7 @@ export type StreamMessage = (
 ) => Promise<Replayable<EventStream | null>>;
 
 export function createStreamMessage(deps: StreamMessageDependencies): StreamMessage {
-  const { startGeneration, awaitGeneration, resolveReader, findByKey, followGeneration } = deps;
+  const { startGeneration, awaitGeneration, resolveReader, findByKey, identify } = deps;
 
   async function start(request: SendRequest, signal: AbortSignal): Promise<Replayable<FollowRequest | null>> {
     const { generationId, claimFence } = await startGeneration(request);
@@ -56,6 +56,6 @@ export function createStreamMessage(deps: StreamMessageDependencies): StreamMess
       lastEventId == null
         ? await start(request, signal)
         : { output: await resume(request, lastEventId), replayed: false };
-    return { output: reader === null ? null : identify(followGeneration, reader, signal), replayed };
+    return { output: reader === null ? null : identify(reader, lastEventId ?? null, signal), replayed };
   };
 }

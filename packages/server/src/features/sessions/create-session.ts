@@ -9,7 +9,7 @@ import { automaticTitle } from '../generations/automatic-title.ts';
 import type { IdempotencyKeys } from '../idempotency/idempotency-keys.ts';
 import type { Replayable } from '../idempotency/replayable.ts';
 import type { RequireModel } from './require-model.ts';
-import type { SessionRow, ToSession } from './session-row.ts';
+import { showSession, type SessionRow, type ShowSessions } from './session-row.ts';
 import type { SessionsStore } from './sessions-store.ts';
 
 /**
@@ -25,7 +25,7 @@ export interface CreateSessionDependencies {
   readonly keys: IdempotencyKeys;
   readonly requireModel: RequireModel;
   readonly admitSession: AdmitSession;
-  readonly toSession: ToSession;
+  readonly showSessions: ShowSessions;
   readonly clock: Clock;
   readonly newId: NewId;
 }
@@ -33,7 +33,7 @@ export interface CreateSessionDependencies {
 const defaultSource = 'api';
 
 export function createCreateSession(deps: CreateSessionDependencies): CreateSession {
-  const { database, store, keys, requireModel, admitSession, toSession, clock, newId } = deps;
+  const { database, store, keys, requireModel, admitSession, showSessions, clock, newId } = deps;
 
   /** What the key has made before; null where there is nothing. */
   async function findMade(tx: Queryable, userId: string, key: string | undefined, requestHash: string) {
@@ -98,7 +98,7 @@ export function createCreateSession(deps: CreateSessionDependencies): CreateSess
         return { row: stored, replayed: false };
       },
     );
-    return { output: { sessionId: row.id, session: toSession(row) }, replayed };
+    return { output: { sessionId: row.id, session: await showSession(showSessions, database.query, row) }, replayed };
   };
 }
 

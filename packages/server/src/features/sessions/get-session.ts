@@ -2,7 +2,7 @@ import type { GetSessionInput, GetSessionOutput } from '@chat-service/shared/ses
 import type { Database } from '../../db/database.ts';
 import { ServiceError } from '../../platform/service-error.ts';
 import type { ReadNewestMessages } from '../messages/read-newest-messages.ts';
-import type { ToSession } from './session-row.ts';
+import { showSession, type ShowSessions } from './session-row.ts';
 import type { SessionsStore } from './sessions-store.ts';
 
 /** A session with its newest messages. @throws ServiceError `NOT_FOUND` */
@@ -12,7 +12,7 @@ export interface GetSessionDependencies {
   readonly database: Database;
   readonly store: SessionsStore;
   readonly readNewestMessages: ReadNewestMessages;
-  readonly toSession: ToSession;
+  readonly showSessions: ShowSessions;
 }
 
 const defaultMessageLimit = 100;
@@ -21,11 +21,12 @@ export function createGetSession({
   database,
   store,
   readNewestMessages,
-  toSession,
+  showSessions,
 }: GetSessionDependencies): GetSession {
   return async function getSession({ userId, sessionId, messageLimit = defaultMessageLimit }) {
     const row = await store.find(database.query, userId, sessionId);
     if (row === null) throw new ServiceError('NOT_FOUND');
-    return { session: toSession(row), ...(await readNewestMessages(row, messageLimit)) };
+    const session = await showSession(showSessions, database.query, row);
+    return { session, ...(await readNewestMessages(row, messageLimit)) };
   };
 }

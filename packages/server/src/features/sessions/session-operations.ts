@@ -5,6 +5,7 @@ import type { Logger } from '../../platform/logger.ts';
 import type { AdmitSession } from '../credits/admit-session.ts';
 import type { GenerationLog } from '../generations/generation-log.ts';
 import type { Generations } from '../generations/generations.ts';
+import type { ObservedNotices } from '../generations/reader-notices.ts';
 import type { IdempotencyKeys } from '../idempotency/idempotency-keys.ts';
 import type { ReadNewestMessages } from '../messages/read-newest-messages.ts';
 import { createCreateSession, type CreateSession } from './create-session.ts';
@@ -14,7 +15,7 @@ import { createGetSession, type GetSession } from './get-session.ts';
 import { createListSessions, type ListSessions } from './list-sessions.ts';
 import { createRemoveSession } from './remove-session.ts';
 import { createRequireModel } from './require-model.ts';
-import { createToSession } from './session-row.ts';
+import { createShowSessions, createToSession, type ShowObservers } from './session-row.ts';
 import { createSessionsStore } from './sessions-store.ts';
 import { createSweepTombstones } from './sweep-tombstones.ts';
 import { createUpdateSession, type UpdateSession } from './update-session.ts';
@@ -31,6 +32,10 @@ export interface SessionOperationsOptions {
   readonly readNewestMessages: ReadNewestMessages;
   readonly defaultModelId: string;
   readonly isKnownModel: (modelId: string) => boolean;
+  /** What the users' streams tell of observers; null for nothing. @default null */
+  readonly observedNotices?: ObservedNotices | null;
+  /** Fills in how many observe; null leaves it out. @default null */
+  readonly showObservers?: ShowObservers | null;
 }
 
 export interface SessionOperations {
@@ -52,7 +57,9 @@ export function createSessionOperations(options: SessionOperationsOptions): Sess
   const requireModel = createRequireModel(options.isKnownModel);
   const removeSession = createRemoveSession({ ...options, store, endForDeletion: generations.endForDeletion });
   const { announceChange, followSession } = generations;
-  const base = { ...options, announceChange, store, toSession, requireModel, removeSession };
+  const { observedNotices = null, showObservers } = options;
+  const showSessions = createShowSessions(toSession, showObservers ?? null);
+  const base = { ...options, announceChange, store, showSessions, requireModel, removeSession, observedNotices };
   return {
     createSession: createCreateSession(base),
     getSession: createGetSession(base),

@@ -1,5 +1,5 @@
 import type { Session } from '@chat-service/shared/objects';
-import type { Tables } from '../../db/database.ts';
+import type { Queryable, Tables } from '../../db/database.ts';
 
 export type SessionRow = Tables['sessions']['$inferSelect'];
 
@@ -25,4 +25,25 @@ export function createToSession(defaultModelId: string): ToSession {
     createdAt: row.createdAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),
   });
+}
+
+/** Fills in how many supervisors observe each session. */
+export type ShowObservers = (tx: Queryable, sessions: readonly Session[]) => Promise<Session[]>;
+
+/** Stored sessions as their user sees them; read with the given handle. */
+export type ShowSessions = (tx: Queryable, rows: readonly SessionRow[]) => Promise<Session[]>;
+
+/** @param showObservers null where users are not shown who watches */
+export function createShowSessions(toSession: ToSession, showObservers: ShowObservers | null): ShowSessions {
+  return function showSessions(tx, rows) {
+    const sessions = rows.map(toSession);
+    return showObservers === null ? Promise.resolve(sessions) : showObservers(tx, sessions);
+  };
+}
+
+/** The one session of a list of one. */
+export async function showSession(show: ShowSessions, tx: Queryable, row: SessionRow): Promise<Session> {
+  const [session] = await show(tx, [row]);
+  if (session === undefined) throw new Error('A session was not shown.');
+  return session;
 }

@@ -5,7 +5,7 @@ import { ServiceError } from '../../platform/service-error.ts';
 import type { AnnounceChange } from '../generations/announce-change.ts';
 import { automaticTitle } from '../generations/automatic-title.ts';
 import type { RequireModel } from './require-model.ts';
-import type { ToSession } from './session-row.ts';
+import { showSession, type ShowSessions } from './session-row.ts';
 import type { SessionsStore } from './sessions-store.ts';
 
 /**
@@ -19,13 +19,13 @@ export interface UpdateSessionDependencies {
   readonly database: Database;
   readonly store: SessionsStore;
   readonly requireModel: RequireModel;
-  readonly toSession: ToSession;
+  readonly showSessions: ShowSessions;
   readonly announceChange: AnnounceChange;
   readonly clock: Clock;
 }
 
 export function createUpdateSession(deps: UpdateSessionDependencies): UpdateSession {
-  const { database, store, requireModel, toSession, announceChange, clock } = deps;
+  const { database, store, requireModel, showSessions, announceChange, clock } = deps;
 
   async function titleChange(tx: Queryable, sessionId: string, title: string | null | undefined) {
     if (title === undefined) return {};
@@ -47,7 +47,9 @@ export function createUpdateSession(deps: UpdateSessionDependencies): UpdateSess
         ...(metadata !== undefined && { metadata: metadata ?? {} }),
         updatedAt: new Date(clock.now()),
       });
-      return row === null ? null : { session: toSession(row), place: await announceChange.place(tx, sessionId) };
+      if (row === null) return null;
+      const session = await showSession(showSessions, tx, row);
+      return { session, place: await announceChange.place(tx, sessionId) };
     });
     if (changed === null) throw new ServiceError('NOT_FOUND');
     const { session, place } = changed;

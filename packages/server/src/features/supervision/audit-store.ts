@@ -56,7 +56,13 @@ export function createAuditStore({ database, clock, newId }: AuditStoreOptions) 
       { after, offset }: PageStart<AuditPosition>,
       fetch: number,
     ): Promise<AuditRow[]> {
-      const beyond = after === null ? undefined : rowBefore([[auditLog.at, after.at], [auditLog.id, after.id]]);
+      const beyond =
+        after === null
+          ? undefined
+          : rowBefore([
+              [auditLog.at, after.at],
+              [auditLog.id, after.id],
+            ]);
       return tx
         .select()
         .from(auditLog)
@@ -68,7 +74,11 @@ export function createAuditStore({ database, clock, newId }: AuditStoreOptions) 
 
     /** How many there are, counted up to `limit`. */
     async count(tx: Queryable, filter: AuditFilter, limit: number): Promise<number> {
-      const some = tx.select({ one: sql`1` }).from(auditLog).where(matching(filter)).limit(limit);
+      const some = tx
+        .select({ one: sql`1` })
+        .from(auditLog)
+        .where(matching(filter))
+        .limit(limit);
       return tx.$count(some.as('some'));
     },
   };

@@ -49,12 +49,7 @@ export function createObservationsStore({ tables, dialect }: Pick<Database, 'tab
     },
 
     /** Renews the leases of `ids` that `owner` still holds, and tells which those are. */
-    async renew(
-      tx: Queryable,
-      owner: string,
-      ids: readonly string[],
-      leaseMilliseconds: number,
-    ): Promise<Set<string>> {
+    async renew(tx: Queryable, owner: string, ids: readonly string[], leaseMilliseconds: number): Promise<Set<string>> {
       const rows = await tx
         .update(observations)
         .set({ leaseExpiresAt: dialect.nowPlus(leaseMilliseconds) })

@@ -1,5 +1,5 @@
-import type { ObservedEvent, ObserverEvent } from '@chat-service/shared/events';
-import type { Notices } from '../generations/reader-notices.ts';
+import type { ObserverEvent } from '@chat-service/shared/events';
+import type { Notices, ObservedNotices } from '../generations/reader-notices.ts';
 import type { ObserverCounts } from './observer-counts.ts';
 
 export interface ObserverNoticesOptions {
@@ -29,12 +29,7 @@ export function createObserverNotices({ counts, sessionId, told }: ObserverNotic
   };
 }
 
-/**
- * What the users' own streams carry where the operator has them shown how many watch. `resumed`: the stream goes on after
- * an event, so that what was told before is not known.
- */
-export type ObservedNotices = (sessionId: string, resumed: boolean) => Notices<ObservedEvent>;
-
+/** What the users' own streams carry where the operator has them shown how many watch. */
 export function createObservedNotices(counts: Pick<ObserverCounts, 'watch'>): ObservedNotices {
   return function observedNotices(sessionId, resumed) {
     let told: number | null = resumed ? null : 0;

@@ -162,8 +162,9 @@ describe('the OpenAPI document', () => {
     expect(problems('sendMessage')).toEqual([
       400, 401, 402, 403, 404, 406, 409, 413, 415, 422, 429, 500, 502, 503, 504,
     ]);
-    expect(problems('listSessions')).toEqual([400, 401, 403, 406, 500, 503]);
+    expect(problems('listSessions')).toEqual([400, 401, 403, 406, 429, 500, 503]);
     expect(problems('getHealth')).toEqual([400, 403]);
+    expect(problems('getOpenApiDocument')).toEqual([400, 403, 429]);
     expect(document.components.responses['GenerationInProgressOrConflict']?.content).toHaveProperty([
       'application/problem+json',
       'examples',

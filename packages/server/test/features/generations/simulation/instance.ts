@@ -85,6 +85,7 @@ export function createInstance(name: string, options: InstanceOptions): Instance
     admit: () => Promise.resolve(),
     end: () => Promise.resolve(0),
     refuse: () => Promise.resolve(),
+    committed: () => undefined,
   };
   const base = {
     ...options,

@@ -3,7 +3,7 @@ import { isTerminalEvent, type GenerationEvent } from '@chat-service/shared/even
 import { toMessage } from '../../../../src/features/generations/message-row.ts';
 import { formatEventId, parseEventId, type Position } from '../../../../src/features/generations/position.ts';
 import type { ReaderRequest } from '../../../../src/features/generations/resolve-reader.ts';
-import { identify, type EventStream } from '../../../../src/features/messages/follow-message.ts';
+import { createIdentify, type EventStream } from '../../../../src/features/messages/follow-message.ts';
 import { ConnectionSevered } from '../../../../src/platform/connection-severed.ts';
 import { ServiceError } from '../../../../src/platform/service-error.ts';
 import type { Instance } from './instance.ts';
@@ -76,7 +76,7 @@ export function createReader(name: string, generation: KnownGeneration, options:
     const named = { userId, sessionId, generationId };
     switch (approach) {
       case 'claimed':
-        return identify(instance.followGeneration, { generationId, sessionId, claimFence, from: 'start' }, signal);
+        return createIdentify(instance.followGeneration, null)({ generationId, sessionId, claimFence, from: 'start' }, null, signal);
       case 'named':
         return follow(named);
       case 'latest':
@@ -239,5 +239,5 @@ export function createReader(name: string, generation: KnownGeneration, options:
 
 async function* resolveAndFollow(instance: Instance, request: ReaderRequest, signal: AbortSignal): EventStream {
   const reader = await instance.resolveReader(request);
-  if (reader !== null) yield* identify(instance.followGeneration, reader, signal);
+  if (reader !== null) yield* createIdentify(instance.followGeneration, null)(reader, null, signal);
 }

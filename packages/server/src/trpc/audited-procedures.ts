@@ -1,0 +1,79 @@
+import type { z } from 'zod';
+import type { AuditAction } from '../db/column-types.ts';
+import type { Tables } from '../db/database.ts';
+import { ServiceError } from '../platform/service-error.ts';
+import { adminProcedure, supervisorProcedure } from './procedures.ts';
+
+/** Who looks at what, and why. */
+export type Look = Omit<Tables['auditLog']['$inferSelect'], 'id' | 'at' | 'connectionId'>;
+
+export interface AuditedProceduresOptions {
+  /** Resolves once the look is committed; what it throws refuses the look. */
+  readonly record: (look: Look) => Promise<void>;
+  /** Whether a look without a reason is refused. */
+  readonly requireReason: boolean;
+}
+
+/** Whom and what a call is about; null where that is nobody in particular. */
+export interface LookedAt {
+  readonly subjectId?: string | null;
+  readonly sessionId?: string | null;
+}
+
+export interface AuditedDeclaration<Input extends z.ZodType> {
+  readonly action: AuditAction;
+  readonly input: Input;
+  /**
+   * Ids as they are asked for, whether or not there is such a thing: the attempt is on record. Null where the operation
+   * itself writes the record, in one transaction with what it does.
+   * @default nobody in particular
+   */
+  readonly about?: ((input: z.output<Input>) => LookedAt | Promise<LookedAt>) | null;
+}
+
+/**
+ * The only way to procedures of supervisors: whichever is built of these is on record, committed before its operation
+ * is called. In order: token, rate, role, schema, reason, record.
+ */
+export function createAuditedProcedures({ record, requireReason }: AuditedProceduresOptions) {
+  function audited<Input extends z.ZodType>(
+    procedure: typeof supervisorProcedure,
+    { action, input: schema, about = () => ({}) }: AuditedDeclaration<Input>,
+  ) {
+    const takesReason = 'reason' in fieldsOf(schema);
+    return procedure
+      .meta({ summary: '', audit: action })
+      .input(schema)
+      .use(async ({ ctx, input, next }) => {
+        const given = input as z.output<Input>;
+        const reason = reasonOf(given);
+        if (requireReason && takesReason && reason === null) {
+          const errors = [{ path: 'reason', message: 'is required here' }];
+          throw new ServiceError('BAD_REQUEST', { detail: 'A reason has to be given.', errors });
+        }
+        if (about === null) return next();
+        const { subjectId = null, sessionId = null } = await about(given);
+        const { userId: actorId, role: actorRole } = ctx.principal;
+        const { requestId, clientAddress = null } = ctx;
+        await record({ actorId, actorRole, action, subjectId, sessionId, clientAddress, requestId, reason });
+        return next();
+      });
+  }
+
+  return {
+    supervised: <Input extends z.ZodType>(declaration: AuditedDeclaration<Input>) =>
+      audited(supervisorProcedure, declaration),
+    administered: <Input extends z.ZodType>(declaration: AuditedDeclaration<Input>) =>
+      audited(adminProcedure, declaration),
+  };
+}
+
+function fieldsOf(schema: z.ZodType): object {
+  const inner: unknown = 'unwrap' in schema && typeof schema.unwrap === 'function' ? schema.unwrap() : schema;
+  return typeof inner === 'object' && inner !== null && 'shape' in inner ? Object(inner.shape) : {};
+}
+
+function reasonOf(input: unknown): string | null {
+  const reason: unknown = typeof input === 'object' && input !== null && 'reason' in input ? input.reason : null;
+  return typeof reason === 'string' && reason.trim() !== '' ? reason : null;
+}
