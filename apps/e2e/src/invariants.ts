@@ -3,6 +3,7 @@ import { expect, vi } from 'vitest';
 import type { Database, Tables } from '@chat-service/server/db/database';
 import type { Received } from './collect.ts';
 import type { FakeCall, FakeOpenAi } from './fake-openai.ts';
+import { checkMoney } from './money-invariants.ts';
 import type { World } from './world.ts';
 
 type SessionRow = Tables['sessions']['$inferSelect'];
@@ -66,6 +67,7 @@ export async function openInvariants(world: Pick<World, 'openDatabase' | 'openai
         expect(end, 'an end never changes').toEqual(ends.get(generation.id) ?? end);
         ends.set(generation.id, end);
       }
+      await checkMoney(database);
       checkKeys(found);
       checkReaders(readers, found, world.openai);
       return found;

@@ -602,6 +602,303 @@ export type AppRouter = import("@trpc/server").TRPCBuiltRouter<{
             errorShape: import("@chat-service/shared/errors").WireError;
         }>;
     }>>;
+    supervisor: import("@trpc/server").TRPCBuiltRouter<{
+        ctx: object;
+        meta: object;
+        errorShape: import("@chat-service/shared/errors").WireError;
+        transformer: true;
+    }, import("@trpc/server").TRPCDecorateCreateRouterOptions<{
+        observe: import("@trpc/server").TRPCSubscriptionProcedure<{
+            input: {
+                sessionId: string;
+                reason?: string | undefined;
+                lastEventId?: string | null | undefined;
+            };
+            output: AsyncIterable<import("@trpc/server/unstable-core-do-not-import").TrackedData<import("@chat-service/shared/events").ObservationEvent>, void, unknown>;
+            meta: object;
+            errorShape: import("@chat-service/shared/errors").WireError;
+        }>;
+        live: import("@trpc/server").TRPCQueryProcedure<{
+            input: {
+                reason?: string | undefined;
+            } | undefined;
+            output: {
+                sessions: {
+                    session: {
+                        id: string;
+                        userId: string;
+                        title: string | null;
+                        modelId: string;
+                        source: string;
+                        systemPrompt: string | null;
+                        parameters: {
+                            temperature?: number | undefined;
+                            topP?: number | undefined;
+                            maxTokens?: number | undefined;
+                        };
+                        metadata: Record<string, string>;
+                        status: "idle" | "streaming";
+                        activeStreamId: string | null;
+                        messageCount: number;
+                        lastMessageAt: string | null;
+                        temporary: boolean;
+                        observers: number | null;
+                        createdAt: string;
+                        updatedAt: string;
+                    };
+                    user: {
+                        id: string;
+                        username: string | null;
+                        email: string | null;
+                        role: "admin" | "enduser" | "supervisor";
+                        plan: string;
+                        sessionCount: number;
+                        lastSeenAt: string;
+                        createdAt: string;
+                    };
+                    modelId: string;
+                    startedAt: string;
+                    outputTokens: number;
+                    observers: number;
+                }[];
+            };
+            meta: object;
+            errorShape: import("@chat-service/shared/errors").WireError;
+        }>;
+        stop: import("@trpc/server").TRPCMutationProcedure<{
+            input: {
+                sessionId: string;
+                reason?: string | undefined;
+            };
+            output: {
+                message: {
+                    id: string;
+                    sessionId: string;
+                    role: "assistant" | "user";
+                    content: string;
+                    status: "complete" | "failed" | "interrupted" | "stopped" | "streaming";
+                    modelId: string | null;
+                    fallbackFrom: string | null;
+                    stoppedBy: "supervisor" | "user" | null;
+                    usage: {
+                        inputTokens: number;
+                        outputTokens: number;
+                        totalTokens: number;
+                        cachedInputTokens: number;
+                        reasoningTokens: number;
+                        credits: number;
+                        estimated: boolean;
+                    } | null;
+                    finishReason: "content_filter" | "length" | "stop" | "stopped" | null;
+                    error: {
+                        code: "ACCOUNTING_UNAVAILABLE" | "ACCOUNT_ERASED" | "AUTH_UNAVAILABLE" | "BAD_REQUEST" | "CONFLICT" | "FORBIDDEN" | "GENERATION_IN_PROGRESS" | "IDEMPOTENCY_KEY_REUSED" | "INSUFFICIENT_CREDITS" | "INTERNAL" | "INTERRUPTED" | "METHOD_NOT_SUPPORTED" | "MODEL_ERROR" | "MODEL_TIMEOUT" | "MODEL_UNAVAILABLE" | "NOT_ACCEPTABLE" | "NOT_FOUND" | "PAYLOAD_TOO_LARGE" | "PROCESSING_RESTRICTED" | "QUOTA_EXCEEDED" | "RATE_LIMITED" | "SHUTTING_DOWN" | "UNAUTHORIZED" | "UNAVAILABLE" | "UNSUPPORTED_MEDIA_TYPE";
+                    } | null;
+                    createdAt: string;
+                    updatedAt: string;
+                };
+            };
+            meta: object;
+            errorShape: import("@chat-service/shared/errors").WireError;
+        }>;
+        userSessions: import("@trpc/server").TRPCQueryProcedure<{
+            input: {
+                page?: number | undefined;
+                limit?: number | undefined;
+                cursor?: string | undefined;
+                userId: string;
+                reason?: string | undefined;
+            };
+            output: {
+                user: {
+                    id: string;
+                    username: string | null;
+                    email: string | null;
+                    role: "admin" | "enduser" | "supervisor";
+                    plan: string;
+                    sessionCount: number;
+                    lastSeenAt: string;
+                    createdAt: string;
+                };
+                sessions: {
+                    id: string;
+                    userId: string;
+                    title: string | null;
+                    modelId: string;
+                    source: string;
+                    systemPrompt: string | null;
+                    parameters: {
+                        temperature?: number | undefined;
+                        topP?: number | undefined;
+                        maxTokens?: number | undefined;
+                    };
+                    metadata: Record<string, string>;
+                    status: "idle" | "streaming";
+                    activeStreamId: string | null;
+                    messageCount: number;
+                    lastMessageAt: string | null;
+                    temporary: boolean;
+                    observers: number | null;
+                    createdAt: string;
+                    updatedAt: string;
+                }[];
+                pagination: {
+                    page: number | null;
+                    limit: number;
+                    total: number;
+                    totalPages: number;
+                    hasMore: boolean;
+                    nextCursor: string | null;
+                };
+            };
+            meta: object;
+            errorShape: import("@chat-service/shared/errors").WireError;
+        }>;
+        userSession: import("@trpc/server").TRPCQueryProcedure<{
+            input: {
+                userId: string;
+                sessionId: string;
+                messageLimit?: number | undefined;
+                reason?: string | undefined;
+            };
+            output: {
+                user: {
+                    id: string;
+                    username: string | null;
+                    email: string | null;
+                    role: "admin" | "enduser" | "supervisor";
+                    plan: string;
+                    sessionCount: number;
+                    lastSeenAt: string;
+                    createdAt: string;
+                };
+                session: {
+                    id: string;
+                    userId: string;
+                    title: string | null;
+                    modelId: string;
+                    source: string;
+                    systemPrompt: string | null;
+                    parameters: {
+                        temperature?: number | undefined;
+                        topP?: number | undefined;
+                        maxTokens?: number | undefined;
+                    };
+                    metadata: Record<string, string>;
+                    status: "idle" | "streaming";
+                    activeStreamId: string | null;
+                    messageCount: number;
+                    lastMessageAt: string | null;
+                    temporary: boolean;
+                    observers: number | null;
+                    createdAt: string;
+                    updatedAt: string;
+                };
+                messages: {
+                    id: string;
+                    sessionId: string;
+                    role: "assistant" | "user";
+                    content: string;
+                    status: "complete" | "failed" | "interrupted" | "stopped" | "streaming";
+                    modelId: string | null;
+                    fallbackFrom: string | null;
+                    stoppedBy: "supervisor" | "user" | null;
+                    usage: {
+                        inputTokens: number;
+                        outputTokens: number;
+                        totalTokens: number;
+                        cachedInputTokens: number;
+                        reasoningTokens: number;
+                        credits: number;
+                        estimated: boolean;
+                    } | null;
+                    finishReason: "content_filter" | "length" | "stop" | "stopped" | null;
+                    error: {
+                        code: "ACCOUNTING_UNAVAILABLE" | "ACCOUNT_ERASED" | "AUTH_UNAVAILABLE" | "BAD_REQUEST" | "CONFLICT" | "FORBIDDEN" | "GENERATION_IN_PROGRESS" | "IDEMPOTENCY_KEY_REUSED" | "INSUFFICIENT_CREDITS" | "INTERNAL" | "INTERRUPTED" | "METHOD_NOT_SUPPORTED" | "MODEL_ERROR" | "MODEL_TIMEOUT" | "MODEL_UNAVAILABLE" | "NOT_ACCEPTABLE" | "NOT_FOUND" | "PAYLOAD_TOO_LARGE" | "PROCESSING_RESTRICTED" | "QUOTA_EXCEEDED" | "RATE_LIMITED" | "SHUTTING_DOWN" | "UNAUTHORIZED" | "UNAVAILABLE" | "UNSUPPORTED_MEDIA_TYPE";
+                    } | null;
+                    createdAt: string;
+                    updatedAt: string;
+                }[];
+                pagination: {
+                    page: number | null;
+                    limit: number;
+                    total: number;
+                    totalPages: number;
+                    hasMore: boolean;
+                    nextCursor: string | null;
+                };
+            };
+            meta: object;
+            errorShape: import("@chat-service/shared/errors").WireError;
+        }>;
+        searchUsers: import("@trpc/server").TRPCQueryProcedure<{
+            input: {
+                page?: number | undefined;
+                limit?: number | undefined;
+                cursor?: string | undefined;
+                query: string;
+                role?: "admin" | "enduser" | "supervisor" | undefined;
+                reason?: string | undefined;
+            };
+            output: {
+                users: {
+                    id: string;
+                    username: string | null;
+                    email: string | null;
+                    role: "admin" | "enduser" | "supervisor";
+                    plan: string;
+                    sessionCount: number;
+                    lastSeenAt: string;
+                    createdAt: string;
+                }[];
+                pagination: {
+                    page: number | null;
+                    limit: number;
+                    total: number;
+                    totalPages: number;
+                    hasMore: boolean;
+                    nextCursor: string | null;
+                };
+            };
+            meta: object;
+            errorShape: import("@chat-service/shared/errors").WireError;
+        }>;
+        auditLog: import("@trpc/server").TRPCQueryProcedure<{
+            input: {
+                page?: number | undefined;
+                limit?: number | undefined;
+                cursor?: string | undefined;
+                actorId?: string | undefined;
+                subjectId?: string | undefined;
+                from?: string | undefined;
+                to?: string | undefined;
+            } | undefined;
+            output: {
+                entries: {
+                    id: string;
+                    at: string;
+                    actorId: string;
+                    actorRole: "admin" | "enduser" | "supervisor";
+                    action: string;
+                    subjectId: string | null;
+                    sessionId: string | null;
+                    connectionId: string | null;
+                    clientAddress: string | null;
+                    requestId: string;
+                    reason: string | null;
+                }[];
+                pagination: {
+                    page: number | null;
+                    limit: number;
+                    total: number;
+                    totalPages: number;
+                    hasMore: boolean;
+                    nextCursor: string | null;
+                };
+            };
+            meta: object;
+            errorShape: import("@chat-service/shared/errors").WireError;
+        }>;
+    }>>;
     account: import("@trpc/server").TRPCBuiltRouter<{
         ctx: object;
         meta: object;

@@ -138,9 +138,9 @@ function tell(played: readonly Step[], stored: number): Told {
     // While an answer is being written, what is stored does not change.
     if (chosen !== undefined && running === null) {
       const edited = { ...chosen, content: `${chosen.content}!` };
-      const at_ = messages.indexOf(chosen);
-      if (step.kind === 'edit') messages[at_] = edited;
-      else messages.splice(at_, 1);
+      const where = messages.indexOf(chosen);
+      if (step.kind === 'edit') messages[where] = edited;
+      else messages.splice(where, 1);
       live(
         step.kind === 'edit' ? { type: 'message', message: edited } : { type: 'message-deleted', messageId: chosen.id },
       );

@@ -2,7 +2,6 @@ import type { Session } from '@chat-service/shared/objects';
 import type {
   AuditEntry,
   AuditLogInput,
-  LiveInput,
   LiveOutput,
   SearchUsersInput,
   StopObservedInput,
@@ -36,7 +35,7 @@ export interface ObserveOptions {
 /** For supervisors and admins; everybody else gets a `ForbiddenError`. Every look is written to the audit log. */
 export interface Supervisor {
   /** The sessions in which an answer is being written now. */
-  live(input?: LiveInput, options?: RequestOptions): Promise<LiveOutput>;
+  live(input?: { reason?: string }, options?: RequestOptions): Promise<LiveOutput>;
   readonly users: {
     /** Users by any part of name, email or id; one or two characters match the beginning. */
     search(input: SearchUsersInput, options?: RequestOptions): PagedList<User>;

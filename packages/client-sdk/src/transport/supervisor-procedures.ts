@@ -2,7 +2,6 @@ import type { ObservationEvent } from '@chat-service/shared/events';
 import type {
   AuditLogInput,
   AuditLogOutput,
-  LiveInput,
   LiveOutput,
   ObserveInput,
   SearchUsersInput,
@@ -29,7 +28,7 @@ export type WithSupervisor = TRPCClient<AppRouter> & {
       subscribe(input: ObserveInput, listeners: SubscriptionListeners<ObservationEvent>): { unsubscribe(): void };
     };
     stop: { mutate(input: StopObservedInput, options: { signal: AbortSignal }): Promise<StopMessageOutput> };
-    live: Query<LiveInput | undefined, LiveOutput>;
+    live: Query<{ reason?: string } | undefined, LiveOutput>;
     userSessions: Query<UserSessionsInput, UserSessionsOutput>;
     userSession: Query<UserSessionInput, UserSessionOutput>;
     searchUsers: Query<SearchUsersInput, SearchUsersOutput>;

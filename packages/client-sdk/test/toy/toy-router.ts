@@ -13,9 +13,17 @@ import {
   listSessionsInput,
   updateSessionInput,
 } from '@chat-service/shared/session-api';
-import type { Session } from '@chat-service/shared/objects';
 import superjson from 'superjson';
+import {
+  auditLogInput,
+  observeInput,
+  searchUsersInput,
+  stopObservedInput,
+  userSessionInput,
+  userSessionsInput,
+} from '@chat-service/shared/supervisor-api';
 import { toyMessage, type ToyGenerations } from './toy-generations.ts';
+import { toyEntry, toySession, toyUser, type ToyObservation } from './toy-observation.ts';
 import type { ToyRefusal, ToyServer } from './toy-server.ts';
 
 export interface ToyContext {
@@ -25,6 +33,7 @@ export interface ToyContext {
 
 interface Toy extends Pick<ToyServer, 'calls' | 'refusals'> {
   generations: ToyGenerations;
+  observation: ToyObservation;
   isTaken(token: string): boolean;
 }
 
@@ -38,7 +47,7 @@ class Refusal extends Error {
 
 export const listedSessions = 7;
 
-export function createToyRouter({ generations, calls, refusals, isTaken }: Toy) {
+export function createToyRouter({ generations, observation, calls, refusals, isTaken }: Toy) {
   const t = initTRPC.context<ToyContext>().create({
     transformer: superjson,
     isDev: false,
@@ -63,7 +72,6 @@ export function createToyRouter({ generations, calls, refusals, isTaken }: Toy) 
     throw new TRPCError({ code: known, cause: new Refusal(data) });
   });
   const notFound = () => new TRPCError({ code: 'NOT_FOUND', cause: new Refusal({ code: 'NOT_FOUND', status: 404 }) });
-  const empty = { page: 1, limit: 2, total: listedSessions, totalPages: 4, hasMore: false, nextCursor: null };
 
   return t.router({
     session: t.router({
@@ -75,14 +83,8 @@ export function createToyRouter({ generations, calls, refusals, isTaken }: Toy) 
       }),
       update: procedure.input(updateSessionInput).mutation(({ input }) => ({ session: toySession(input.sessionId) })),
       list: procedure.input(listSessionsInput).query(({ input }) => {
-        const from = input.cursor === undefined ? 0 : Number(input.cursor);
-        const limit = input.limit ?? 2;
-        const ids = Array.from({ length: listedSessions }, (_, index) => `s${index}`).slice(from, from + limit);
-        const nextCursor = from + limit < listedSessions ? String(from + limit) : null;
-        return {
-          sessions: ids.map(toySession),
-          pagination: { ...empty, limit, hasMore: nextCursor !== null, nextCursor },
-        };
+        const { items: sessions, pagination } = paged(input, toySession);
+        return { sessions, pagination };
       }),
       delete: procedure.input(deleteSessionInput).mutation(({ input }) => {
         for (const [key, id] of sessions) {
@@ -119,6 +121,34 @@ export function createToyRouter({ generations, calls, refusals, isTaken }: Toy) 
         return { message: generation.stop() };
       }),
     }),
+    supervisor: t.router({
+      observe: procedure.input(observeInput).subscription(async function* ({ input, signal }) {
+        for await (const { id, event } of observation.observe(input.lastEventId ?? null, signal))
+          yield tracked(id, event);
+      }),
+      stop: procedure
+        .input(stopObservedInput)
+        .mutation(() => ({ message: toyMessage(randomUUID(), 'half', 'stopped') })),
+      live: procedure.query(() => ({ sessions: [] })),
+      userSessions: procedure.input(userSessionsInput).query(({ input }) => {
+        const { items: listed, pagination } = paged(input, toySession);
+        return { user: toyUser, sessions: listed, pagination };
+      }),
+      userSession: procedure.input(userSessionInput).query(({ input }) => ({
+        user: toyUser,
+        session: toySession(input.sessionId),
+        messages: [],
+        pagination: paged({}, String).pagination,
+      })),
+      searchUsers: procedure.input(searchUsersInput).query(({ input }) => {
+        const { items: users, pagination } = paged(input, (id) => ({ ...toyUser, id }));
+        return { users, pagination };
+      }),
+      auditLog: procedure.input(auditLogInput).query(({ input }) => {
+        const { items: entries, pagination } = paged(input, (id) => ({ ...toyEntry, id }));
+        return { entries, pagination };
+      }),
+    }),
     account: t.router({
       usage: procedure.query(() => ({
         credits: 12.5,
@@ -132,23 +162,17 @@ export function createToyRouter({ generations, calls, refusals, isTaken }: Toy) 
   });
 }
 
-function toySession(id: string): Session {
+/** A page of as many items as there are listed sessions. */
+function paged<Item>(
+  { cursor, limit = 2 }: { cursor?: string | undefined; limit?: number | undefined },
+  toItem: (id: string) => Item,
+) {
+  const from = cursor === undefined ? 0 : Number(cursor);
+  const ids = Array.from({ length: listedSessions }, (_, index) => `s${index}`).slice(from, from + limit);
+  const nextCursor = from + limit < listedSessions ? String(from + limit) : null;
+  const hasMore = nextCursor !== null;
   return {
-    id,
-    userId: 'u',
-    title: null,
-    modelId: 'demo',
-    source: 'api',
-    systemPrompt: null,
-    parameters: {},
-    metadata: {},
-    status: 'idle',
-    activeStreamId: null,
-    messageCount: 0,
-    lastMessageAt: null,
-    temporary: false,
-    observers: null,
-    createdAt: '2026-01-01T00:00:00.000Z',
-    updatedAt: '2026-01-01T00:00:00.000Z',
+    items: ids.map(toItem),
+    pagination: { page: 1, limit, total: listedSessions, totalPages: 4, hasMore, nextCursor },
   };
 }

@@ -5,6 +5,7 @@ import { createHTTPHandler } from '@trpc/server/adapters/standalone';
 import { getWSConnectionHandler } from '@trpc/server/adapters/ws';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { createToyGenerations, type ToyGenerations } from './toy-generations.ts';
+import { createToyObservation, type ToyObservation } from './toy-observation.ts';
 import { createToyRouter, type ToyContext } from './toy-router.ts';
 
 /** What happens to the socket of one connection. `afterEvents` counts the events sent over it. */
@@ -26,6 +27,7 @@ export interface ToyRefusal {
 export interface ToyServer {
   readonly url: string;
   readonly generations: ToyGenerations;
+  readonly observation: ToyObservation;
   /** Applied to the connections that come, in order; later ones are left alone. */
   readonly cuts: CutPlan[];
   /** Tokens that are taken; null takes any. */
@@ -44,6 +46,7 @@ export interface ToyServer {
 /** A server with real sockets that speaks the service's names and remembers what it was asked. */
 export async function startToyServer(): Promise<ToyServer> {
   const generations = createToyGenerations();
+  const observation = createToyObservation();
   const calls: ToyServer['calls'] = [];
   const refusals: ToyServer['refusals'] = new Map();
   const cuts: CutPlan[] = [];
@@ -51,6 +54,7 @@ export async function startToyServer(): Promise<ToyServer> {
   const state = { tokens: null as Set<string> | null, opened: 0 };
   const router = createToyRouter({
     generations,
+    observation,
     calls,
     refusals,
     isTaken: (token) => state.tokens?.has(token) ?? true,
@@ -95,6 +99,7 @@ export async function startToyServer(): Promise<ToyServer> {
   return {
     url: `http://127.0.0.1:${port(http)}`,
     generations,
+    observation,
     cuts,
     calls,
     refusals,

@@ -88,6 +88,10 @@ function toyRouter(log: ReturnType<typeof toyLog>, gates: Map<string, PromiseWit
     }),
     big: userProcedure.input(z.object({ size: z.number() })).query(({ input }) => 'y'.repeat(input.size)),
     follow: userProcedure
+      .meta({
+        summary: 'Follows.',
+        rest: { method: 'GET', path: '/api/follow', operationId: 'follow', tag: 'System' },
+      })
       .input(z.object({ lastEventId: z.string().optional() }).optional())
       .subscription(({ input, signal }) => log.read(Number(input?.lastEventId ?? 0), signal)),
     starts: userProcedure
@@ -128,7 +132,7 @@ export function tokenFor(userId: string, expiresAt: number): string {
   return `${userId}.${expiresAt}`;
 }
 
-export async function createWorld(options: Partial<HttpServerOptions> = {}) {
+export async function createWorld(options: Partial<HttpServerOptions> = {}, { limitPerMinute = 1_000_000 } = {}) {
   const clock = createManualClock();
   const lines: LogLine[] = [];
   const log = toyLog();
@@ -151,7 +155,7 @@ export async function createWorld(options: Partial<HttpServerOptions> = {}) {
       level: 'debug',
       destination: { write: (line: string) => void lines.push(JSON.parse(line) as LogLine) },
     }),
-    limits: createCallLimiter({ limitPerMinute: 1_000_000, clock }),
+    limits: createCallLimiter({ limitPerMinute, clock }),
     clock,
     payloads: 'redacted',
     health: async () => ({ status: 'ok', version: '1', timestamp: new Date(clock.now()).toISOString(), checks: {} }),

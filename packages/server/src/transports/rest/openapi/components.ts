@@ -11,6 +11,7 @@ import {
   usageSchema,
 } from '@chat-service/shared/objects';
 import { paginationSchema } from '@chat-service/shared/paging';
+import { auditEntrySchema, liveSessionSchema, userSchema } from '@chat-service/shared/supervisor-api';
 import { healthOutput } from '@chat-service/shared/system-api';
 import { schemaDescriptions } from './descriptions.ts';
 import { eventUnions } from './event-schemas.ts';
@@ -35,8 +36,10 @@ export function createSchemaComponents(): SchemaComponents {
   const answers = new Map<string, z.ZodType>(
     Object.entries({
       ...shared,
+      AuditEntry: auditEntrySchema,
       FinishReason: finishReasonSchema,
       Health: healthOutput,
+      LiveSession: liveSessionSchema,
       Message: messageSchema,
       Model: modelSchema,
       Pagination: paginationSchema,
@@ -45,6 +48,7 @@ export function createSchemaComponents(): SchemaComponents {
       Quota: quotaSchema,
       Session: sessionSchema,
       Usage: usageSchema,
+      User: userSchema,
     }),
   );
   for (const schemas of Object.values(eventUnions)) {

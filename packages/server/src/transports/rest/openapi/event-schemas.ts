@@ -9,6 +9,8 @@ import type {
   HistoryStartEvent,
   MessageDeletedEvent,
   MessageEvent,
+  ObservationEvent,
+  ObserverEvent,
   ResyncEvent,
   SessionDeletedEvent,
   SessionEvent,
@@ -16,6 +18,7 @@ import type {
   StartEvent,
 } from '@chat-service/shared/events';
 import { finishReasonSchema, idSchema, messageSchema, sessionSchema, usageSchema } from '@chat-service/shared/objects';
+import { userSchema } from '@chat-service/shared/supervisor-api';
 
 const errorCodeSchema = z.custom<ErrorCode>(isErrorCode).meta({ type: 'string' });
 
@@ -77,12 +80,32 @@ const sessionEventSchemas = {
   }) satisfies z.ZodType<SessionDeletedEvent>,
 } satisfies Record<SessionEvent['type'], z.ZodObject>;
 
+/** Written as one object, since unions are told apart by `type` alone: each of its statuses has some of the members. */
+const observerSchema = z.object({
+  type: z.literal('observer'),
+  status: z.enum(['connected', 'live', 'idle', 'ended'] satisfies ObserverEvent['status'][]),
+  session: sessionSchema.optional(),
+  user: userSchema.optional(),
+  observers: z.int().optional(),
+  reason: z.enum(['token', 'role', 'unavailable']).optional(),
+});
+
+const observationEventSchemas = {
+  ...sessionEventSchemas,
+  observer: observerSchema,
+} satisfies Record<ObservationEvent['type'], z.ZodObject>;
+
 /** The unions of events, by their name in the components. */
-export const eventUnions = { GenerationEvent: generationEventSchemas, SessionEvent: sessionEventSchemas } as const;
+export const eventUnions = {
+  GenerationEvent: generationEventSchemas,
+  SessionEvent: sessionEventSchemas,
+  ObservationEvent: observationEventSchemas,
+} as const;
 
 /** Which events a subscription sends. */
 export const eventsOf: Readonly<Partial<Record<string, keyof typeof eventUnions>>> = {
   'message.stream': 'GenerationEvent',
   'message.follow': 'GenerationEvent',
   'session.follow': 'SessionEvent',
+  'supervisor.observe': 'ObservationEvent',
 };

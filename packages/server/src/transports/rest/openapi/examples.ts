@@ -1,7 +1,8 @@
 import { errorTable, type ErrorCode } from '@chat-service/shared/errors';
-import type { SessionEvent } from '@chat-service/shared/events';
+import type { ObservationEvent } from '@chat-service/shared/events';
 import type { Message, Model, Session, Usage } from '@chat-service/shared/objects';
 import type { Pagination } from '@chat-service/shared/paging';
+import type { AuditEntry, User } from '@chat-service/shared/supervisor-api';
 import { retryAfterOf } from '../../../trpc/error-mapping.ts';
 import { ServiceError } from '../../../platform/service-error.ts';
 
@@ -105,6 +106,33 @@ const model: Model = {
   unavailableReason: null,
 };
 
+const user: User = {
+  id: 'user-1',
+  username: 'ada',
+  email: 'ada@example.com',
+  role: 'enduser',
+  plan: 'free',
+  sessionCount: 1,
+  lastSeenAt: at('15:07.216'),
+  createdAt: at('15:00.000'),
+};
+
+const running: Session = { ...session, status: 'streaming', activeStreamId: streamId };
+
+const entry: AuditEntry = {
+  id: '019a9d1d-1f00-7c61-b2d3-8e5f9a0b1c05',
+  at: at('15:09.000'),
+  actorId: 'supervisor-1',
+  actorRole: 'supervisor',
+  action: 'user.session',
+  subjectId: user.id,
+  sessionId,
+  connectionId: null,
+  clientAddress: '192.0.2.7',
+  requestId: '019a9d1d-0c22-7b10-9f4a-2c7d1e8b5a04',
+  reason: 'Ticket 4711',
+};
+
 const send = { message: userMessage.content, parameters: { maxTokens: 200 } };
 const sent = { userMessage, message: answer, usage };
 
@@ -120,6 +148,7 @@ export const bodyExamples: Readonly<Partial<Record<string, Readonly<Record<strin
   sendMessage: send,
   streamMessage: send,
   stopMessage: { streamId },
+  stopObservedSession: { reason: entry.reason },
   finalizeMessage: { streamId, completeResponse: answer.content, tokensUsed: 9 },
   recommendModel: { task: 'code', priority: 'cost', requirements: { minContextWindow: 32_000 } },
 };
@@ -135,6 +164,21 @@ export const answerExamples: Readonly<Partial<Record<string, unknown>>> = {
   stopMessage: { message: stopped },
   finalizeMessage: { message: answer, usage, matches: true },
   listMessages: { messages: [userMessage, answer], pagination: page(2) },
+  listLiveSessions: {
+    sessions: [
+      { session: running, user, modelId: model.id, startedAt: at('15:07.216'), outputTokens: 2, observers: 1 },
+    ],
+  },
+  stopObservedSession: { message: { ...stopped, stoppedBy: 'supervisor' } },
+  listUserSessions: { user, sessions: [session], pagination: page(1) },
+  getUserSession: {
+    user,
+    session,
+    messages: [userMessage, answer],
+    pagination: { ...page(2), page: null, limit: 100 },
+  },
+  searchUsers: { users: [user], pagination: page(1) },
+  readAuditLog: { entries: [entry], pagination: page(1) },
   listModels: { models: [model], default: model.id },
   recommendModel: {
     recommended: model,
@@ -161,7 +205,9 @@ export const answerExamples: Readonly<Partial<Record<string, unknown>>> = {
 };
 
 /** What the data of an event looks like, by its type. */
-export const eventExamples: { readonly [Type in SessionEvent['type']]: Extract<SessionEvent, { type: Type }> } = {
+export const eventExamples: {
+  readonly [Type in ObservationEvent['type']]: Extract<ObservationEvent, { type: Type }>;
+} = {
   start: { type: 'start', streamId, sessionId, userMessage, title: session.title, modelId: model.id },
   chunk: { type: 'chunk', streamId, text: 'Oslo is' },
   done: { type: 'done', streamId, message: answer, usage, finishReason: 'stop' },
@@ -178,6 +224,7 @@ export const eventExamples: { readonly [Type in SessionEvent['type']]: Extract<S
   'message-deleted': { type: 'message-deleted', messageId: userMessageId },
   'session-updated': { type: 'session-updated', session },
   'session-deleted': { type: 'session-deleted', sessionId },
+  observer: { type: 'observer', status: 'connected', session, user, observers: 1 },
 };
 
 const furtherMembers: Readonly<Partial<Record<ErrorCode, Readonly<Record<string, unknown>>>>> = {

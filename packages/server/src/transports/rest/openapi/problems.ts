@@ -5,7 +5,7 @@ import type { RestRoute } from '../route-table.ts';
 const occasions: Readonly<Partial<Record<ErrorCode, string>>> = {
   BAD_REQUEST: 'The request cannot be read, or does not have the form that is asked for: `errors` says where.',
   UNAUTHORIZED: 'No token, or one that does not verify.',
-  FORBIDDEN: 'Pages of this origin may not call.',
+  FORBIDDEN: 'Pages of this origin may not call, or the role of the token does not allow it.',
   NOT_FOUND: "There is no such thing, or it is somebody else's.",
   NOT_ACCEPTABLE: 'No media type of `Accept` can be sent.',
   GENERATION_IN_PROGRESS: 'The session is writing an answer: `streamId` names it.',
@@ -52,6 +52,8 @@ const ownCodes: Readonly<Partial<Record<string, readonly ErrorCode[]>>> = {
   'message.stop': ['CONFLICT'],
   'message.finalize': ['GENERATION_IN_PROGRESS'],
   'message.delete': ['GENERATION_IN_PROGRESS'],
+  'supervisor.stop': ['CONFLICT'],
+  'supervisor.userSessions': ['NOT_FOUND'],
   'model.recommend': ['NOT_FOUND', 'MODEL_UNAVAILABLE'],
 };
 
