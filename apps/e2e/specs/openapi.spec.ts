@@ -20,12 +20,15 @@ interface GoodCall {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: unknown;
   readonly status: number;
+  /** What has to be under way. */
+  readonly beginning?: () => Promise<unknown>;
   /** What ends the answer, where it does not end by itself. */
   readonly ending?: () => Promise<unknown>;
 }
 
 let world: World;
 let token: string;
+let supervisorToken: string;
 let text: string;
 let document: ReadDocument;
 const ajv = new Ajv2020({ strict: false, allErrors: true });
@@ -34,6 +37,8 @@ addFormats.default(ajv);
 beforeAll(async () => {
   world = await startWorld({ kind: 'sqlite' });
   token = await world.token();
+  // Some of what is under this tag is for administrators alone.
+  supervisorToken = await world.token('watcher', { role: 'admin' });
   text = await (await fetch(`${world.url}/api/openapi.json`)).text();
   const parsed = JSON.parse(text) as object;
   document = readDocument(parsed);
@@ -93,6 +98,23 @@ const goodCalls: Readonly<Record<string, (at: Conversation) => readonly GoodCall
       status: 200,
     },
   ],
+  observeSession: ({ sessionId }) => [
+    {
+      path: { sessionId },
+      status: 200,
+      ending: () => world.trpc().trpc.session.delete.mutate({ sessionId }),
+    },
+  ],
+  listLiveSessions: () => [{ query: { reason: 'Looking around' }, status: 200 }],
+  stopObservedSession: ({ sessionId }) => [
+    { path: { sessionId }, body: { reason: 'Enough' }, status: 200, beginning: () => startHeld(sessionId) },
+  ],
+  listUserSessions: () => [{ path: { userId: 'alice' }, query: { limit: '1' }, status: 200 }],
+  getUserSession: ({ sessionId }) => [
+    { path: { userId: 'alice', sessionId }, query: { messageLimit: '1' }, status: 200 },
+  ],
+  searchUsers: () => [{ query: { query: 'ali' }, status: 200 }],
+  readAuditLog: () => [{ query: { limit: '5', subjectId: 'alice', from: '2026-01-01T00:00:00Z' }, status: 200 }],
   getUsage: () => [{ status: 200 }],
   getVersion: () => [{ status: 200 }],
   getHealth: () => [{ status: 200 }],
@@ -102,10 +124,19 @@ const goodCalls: Readonly<Record<string, (at: Conversation) => readonly GoodCall
   getDocumentation: () => [{ status: 200 }],
 };
 
+/** An answer that goes on until it is stopped. */
+async function startHeld(sessionId: string): Promise<void> {
+  world.openai.script('Hold on', { chunks: ['a', 'b'], hold: [1] });
+  await world.trpc().trpc.message.start.mutate({ sessionId, message: 'Hold on' });
+}
+
 function request(
-  { path, method }: DocumentOperation,
+  { path, method, tags }: DocumentOperation,
   call: Omit<GoodCall, 'status'>,
-  { authorization = `Bearer ${token}`, url = world.url } = {},
+  {
+    authorization = `Bearer ${tags.includes('Supervision') ? supervisorToken : token}`,
+    url = world.url,
+  }: { readonly authorization?: string; readonly url?: string } = {},
 ) {
   const filled = path.replaceAll(/\{(\w+)\}/gu, (_, name: string) => encodeURIComponent(call.path?.[name] ?? ''));
   const query = new URLSearchParams(call.query);
@@ -206,6 +237,7 @@ describe('the OpenAPI document', () => {
     for (const operation of document.operations) {
       const at = await conversation();
       for (const call of goodCalls[operation.operationId]?.(at) ?? []) {
+        await call.beginning?.();
         const response = await request(operation, call);
         const { status } = response;
         await call.ending?.();
@@ -224,6 +256,7 @@ describe('the OpenAPI document', () => {
       if (Object.values(operation.answers).some(({ content = {} }) => 'text/event-stream' in content)) continue;
       const at = await conversation();
       for (const call of goodCalls[operation.operationId]?.(at) ?? []) {
+        await call.beginning?.();
         const response = await request(operation, call, { url });
         const where = `${operation.operationId}: ${await response.text()}`;
         expect([response.status, response.headers.get('sl-violations')], where).toEqual([call.status, null]);
@@ -295,6 +328,8 @@ describe('the OpenAPI document', () => {
       expect(await expectAsDocumented(operation, response)).toMatchObject({ code });
     };
     await expectRefused('stopMessage', {}, 409, 'CONFLICT');
+    await expectRefused('stopObservedSession', {}, 409, 'CONFLICT');
+    await expectRefused('listUserSessions', { path: { userId: 'nobody' } }, 404, 'NOT_FOUND');
 
     world.openai.script('Wait', { chunks: ['a'], hold: 'every' });
     const index = world.openai.calls.length;

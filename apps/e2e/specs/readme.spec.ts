@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import type { AppRouter } from '@chat-service/server/app-router';
 import { readCatalogueFile } from '@chat-service/server/features/models/catalogue-file';
 import { errorTable } from '@chat-service/shared/errors';
-import type { SessionEvent } from '@chat-service/shared/events';
+import type { ObservationEvent } from '@chat-service/shared/events';
 import type { inferRouterInputs } from '@trpc/server';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { codeBlocks, fileLinks, firstCells, inlineCode, type CodeBlock } from '../src/markdown.ts';
@@ -221,10 +221,19 @@ describe('the documents', () => {
         delete: true,
       },
       model: { list: true, recommend: true },
+      supervisor: {
+        observe: true,
+        live: true,
+        stop: true,
+        userSessions: true,
+        userSession: true,
+        searchUsers: true,
+        auditLog: true,
+      },
       account: { usage: true },
       system: { health: true, version: true },
     };
-    const events: Readonly<Record<SessionEvent['type'], true>> = {
+    const events: Readonly<Record<ObservationEvent['type'], true>> = {
       start: true,
       chunk: true,
       done: true,
@@ -236,6 +245,7 @@ describe('the documents', () => {
       'message-deleted': true,
       'session-updated': true,
       'session-deleted': true,
+      observer: true,
     };
     const paths = Object.entries(procedures).flatMap(([router, names]) =>
       Object.keys(names).map((name) => `${router}.${name}`),

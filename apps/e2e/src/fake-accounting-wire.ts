@@ -24,7 +24,10 @@ const whole = (value: unknown) => Number.isSafeInteger(value) && Number(value) >
 /** A decimal number with at most 6 places. */
 const credits = (value: unknown) =>
   typeof value === 'number' && value >= 0 && /^\d+(?:\.\d{1,6})?$/.test(decimal(value));
-const oneOf = (...values: readonly unknown[]) => values.includes.bind(values) as (value: unknown) => boolean;
+const oneOf =
+  (...values: readonly unknown[]) =>
+  (value: unknown) =>
+    values.includes(value);
 const instant = (value: unknown) => typeof value === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(value);
 
 function decimal(value: number): string {

@@ -33,6 +33,7 @@ export interface DocumentOperation {
   readonly operationId: string;
   readonly path: string;
   readonly method: string;
+  readonly tags: readonly string[];
   readonly isPublic: boolean;
   readonly parameters: readonly DocumentParameter[];
   /** Of the JSON body; null where there is none. */
@@ -51,6 +52,7 @@ export interface ReadDocument {
 
 interface RawOperation {
   readonly operationId: string;
+  readonly tags: readonly string[];
   readonly security?: readonly unknown[];
   readonly parameters?: readonly { readonly $ref: string }[];
   readonly requestBody?: { readonly content: { readonly 'application/json': { readonly schema: DocumentSchema } } };
@@ -79,6 +81,7 @@ export function readDocument(document: object): ReadDocument {
         operationId: raw.operationId,
         path,
         method: method.toUpperCase(),
+        tags: raw.tags,
         isPublic: raw.security?.length === 0,
         parameters: (raw.parameters ?? []).map(({ $ref }) => at($ref) as DocumentParameter),
         body: raw.requestBody?.content['application/json'].schema ?? null,

@@ -58,8 +58,7 @@ async function send(world: World, target: string, request: RestRequest): Promise
     ...(sent !== undefined && { body: sent }),
     ...(signal !== undefined && { signal }),
   });
-  if (response.headers.has('sl-violations'))
-    console.log(response.status, target.slice(0, 200), response.headers.get('sl-violations'));
+  if (request.isUndescribed !== true) expectAsDescribed(target, response);
   return response;
 }
 

@@ -1,4 +1,4 @@
-import type { GenerationEvent } from '@chat-service/shared/events';
+import type { GenerationEvent, ObservedEvent } from '@chat-service/shared/events';
 import type { Message } from '@chat-service/shared/objects';
 
 /** The assistant message as far as it is known: the times are there once the server has sent the stored message. */
@@ -8,7 +8,7 @@ export type MessageSnapshot = Omit<Message, 'createdAt' | 'updatedAt'> &
 /** An event together with its position in the session's log. */
 export interface TrackedEvent {
   readonly id: string;
-  readonly event: GenerationEvent;
+  readonly event: GenerationEvent | ObservedEvent;
 }
 
 /** The same in one object, as a stream yields it. */
@@ -49,8 +49,10 @@ export function initialGenerationState(sessionId: string): GenerationState {
  */
 export function reduceGeneration(state: GenerationState, { id, event }: TrackedEvent): GenerationState {
   if (state.lastEventId !== null && id <= state.lastEventId) return state;
-  if (state.streamId !== null && event.streamId !== state.streamId) return state;
-  const next = { ...state, lastEventId: id, streamId: event.streamId };
+  // What is told beside the generation, as how many watch it, names none.
+  const streamId = 'streamId' in event ? event.streamId : state.streamId;
+  if (state.streamId !== null && streamId !== state.streamId) return state;
+  const next = { ...state, lastEventId: id, streamId };
   switch (event.type) {
     case 'start':
       return {

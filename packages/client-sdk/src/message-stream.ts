@@ -1,4 +1,4 @@
-import type { GenerationEvent, ResyncEvent, StartEvent } from '@chat-service/shared/events';
+import type { ObservedEvent, ResyncEvent, StartEvent } from '@chat-service/shared/events';
 import type { Message } from '@chat-service/shared/objects';
 import { createEmitter, type Emitter } from './emitter.ts';
 import { DisconnectedError, NothingToFollowError, type ChatError } from './errors.ts';
@@ -27,6 +27,8 @@ export type MessageStreamEvents = {
   start: StartEvent & { readonly id: string };
   text: TextChange;
   resync: ResyncEvent & { readonly id: string };
+  /** How many supervisors are watching; only where the operator has it shown. */
+  observed: ObservedEvent & { readonly id: string };
   /** Every event, as the iteration yields it. */
   event: StreamEvent;
   /** A connection was lost, or could not be made; another attempt follows. */
@@ -41,7 +43,7 @@ export type MessageStreamEvents = {
 export interface MessageStreamSource {
   readonly state: GenerationState;
   readonly signal?: AbortSignal | undefined;
-  open(handlers: WatchHandlers<GenerationEvent>): Watch;
+  open(handlers: WatchHandlers<TrackedEvent['event']>): Watch;
   stop(streamId: string): Promise<unknown>;
 }
 
@@ -172,7 +174,9 @@ export class MessageStream implements AsyncIterable<StreamEvent>, AsyncDisposabl
     const before = this.#state;
     this.#state = reduceGeneration(before, tracked);
     if (before.streamId === null) this.#stopIfKnown();
-    if (this.#left || !isKnown(tracked.event)) return;
+    if (this.#left) return;
+    if (tracked.event.type === 'observed') return this.#emitter.emit('observed', { ...tracked.event, id: tracked.id });
+    if (!isKnown(tracked.event)) return;
     const event: StreamEvent = { ...tracked.event, id: tracked.id };
     this.#queue.push(event);
     this.#emitter.emit('event', event);
@@ -241,7 +245,7 @@ export class MessageStream implements AsyncIterable<StreamEvent>, AsyncDisposabl
   }
 }
 
-function isKnown({ type }: GenerationEvent): boolean {
+function isKnown({ type }: TrackedEvent['event']): boolean {
   return type === 'start' || type === 'chunk' || type === 'done' || type === 'error' || type === 'resync';
 }
 

@@ -138,9 +138,12 @@ describe('reduceGeneration', () => {
     expect(state.message?.content).toBe('');
   });
 
-  it('passes over types that it does not know', () => {
-    const unknown = JSON.parse(`{ "type": "observed", "streamId": "${streamId}" }`) as GenerationEvent;
+  it('passes over types that it does not know, whether or not they name the generation', () => {
+    const unknown = JSON.parse(`{ "type": "new", "streamId": "${streamId}" }`) as GenerationEvent;
     const state = reduceGeneration(run([]), { id: 'a', event: unknown });
-    expect(state).toMatchObject({ lastEventId: 'a', message: null });
+    expect(state).toMatchObject({ lastEventId: 'a', message: null, streamId });
+    const observed = { id: 'a', event: { type: 'observed', observers: 1 } } as const;
+    const chunk: TrackedEvent = { id: 'b', event: { type: 'chunk', streamId, text: 'x' } };
+    expect(run([observed, chunk])).toMatchObject({ streamId, lastEventId: 'b', message: { content: 'x' } });
   });
 });

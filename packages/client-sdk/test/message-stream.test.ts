@@ -58,6 +58,27 @@ describe('a message stream', () => {
     ]);
   });
 
+  it('tells its listeners how many watch, and follows on from there', async () => {
+    await using server = await startToyServer();
+    await using chat = quickClient(server);
+    const first = chat.messages.stream({ sessionId, message: 'Hi' });
+    await expect.poll(() => first.streamId).not.toBeNull();
+    const [generation] = server.generations.all;
+    generation?.append({ type: 'observed', observers: 2 });
+    generation?.chunk('text');
+    generation?.done();
+    const [start, observed] = generation?.log ?? [];
+    const counts: number[] = [];
+    first.on('observed', ({ observers }) => counts.push(observers));
+    expect((await collect(first)).map(({ type }) => type)).toEqual(['start', 'chunk', 'done']);
+    expect(counts).toEqual([2]);
+    // The first thing that it is told names no generation.
+    const second = chat.messages.follow({ sessionId, lastEventId: start?.id ?? '' });
+    expect(await second.finalText()).toBe('text');
+    const third = chat.messages.follow({ sessionId, lastEventId: observed?.id ?? '' });
+    expect((await collect(third)).map(({ type }) => type)).toEqual(['chunk', 'done']);
+  });
+
   it('yields a failed generation as an event and rejects the final message with what was produced', async () => {
     await using server = await startToyServer();
     await using chat = quickClient(server);

@@ -208,7 +208,7 @@ describe('reduceObservation', () => {
       fc.property(told, ({ log, truth }) => {
         expect(run(log)).toMatchObject({ ...truth, ended: null, history: null });
       }),
-      { numRuns: 1_000 },
+      { numRuns: 600 },
     );
   });
 
@@ -219,7 +219,77 @@ describe('reduceObservation', () => {
         expect(state).toEqual(run(log));
         expect(state).toMatchObject(truth);
       }),
-      { numRuns: 1_000 },
+      { numRuns: 600 },
     );
+  });
+
+  it('goes on from a state that was kept', () => {
+    fc.assert(
+      fc.property(told, fc.nat({ max: 60 }), ({ log }, at) => {
+        const kept = JSON.parse(JSON.stringify(run(log.slice(0, at)))) as ObservationState;
+        expect(log.reduce(reduceObservation, kept)).toEqual(run(log));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  const connected = (id: string, observers: number): TrackedObservationEvent => ({
+    id,
+    event: { type: 'observer', status: 'connected', session: toySession(sessionId), user: toyUser, observers },
+  });
+  const stored = (id: string, message: string): TrackedObservationEvent => ({
+    id,
+    event: { type: 'message', message: toyMessage(message, 'x', 'complete') },
+  });
+  const history = (id: string): TrackedObservationEvent => ({
+    id,
+    event: { type: 'history-start', count: 1, total: 1 },
+  });
+  const historyEnd = (id: string): TrackedObservationEvent => ({ id, event: { type: 'history-end' } });
+  const begun = [connected('b.c', 1), history('b.h0'), stored('b.h1', 'm1'), historyEnd('b.i'), stored('c', 'm2')];
+  const ids = ({ messages }: ObservationState) => messages.map(({ id }) => id);
+
+  it('keeps what it has while it is told anew, until the new history is complete', () => {
+    const anew = [connected('b.c2', 3), history('b.h0'), stored('b.h1', 'm1')];
+    const during = run([...begun, ...anew]);
+    expect(ids(during)).toEqual(['m1', 'm2']);
+    expect(during).toMatchObject({ lastEventId: 'c', observers: 3 });
+    const after = run([...begun, ...anew, historyEnd('b.i')]);
+    expect(ids(after)).toEqual(['m1']);
+    expect(after).toMatchObject({ lastEventId: 'b.i', observers: 3, history: null });
+  });
+
+  it('is not led astray by a stray copy of a start', () => {
+    const copies = [...begun, connected('b.c', 9), history('b.h0'), stored('d', 'm3')];
+    const chunk: TrackedObservationEvent = { id: 'e', event: { type: 'chunk', streamId: 'm4', text: 'y' } };
+    const state = run([...copies, chunk, historyEnd('b.i')]);
+    expect(ids(state)).toEqual(['m1', 'm2', 'm3', 'm4']);
+    expect(state.history).toBeNull();
+  });
+
+  it('ends with the session, of which it keeps nothing, or with the last word to the observer', () => {
+    const deleted = run([...begun, { id: 'd', event: { type: 'session-deleted', sessionId } }]);
+    expect(deleted).toMatchObject({ ended: 'session-deleted', session: null, messages: [] });
+    const over = run([...begun, { id: 'c.o1', event: { type: 'observer', status: 'ended', reason: 'role' } }]);
+    expect(over).toMatchObject({ ended: 'role' });
+    expect(reduceObservation(over, connected('c.o2', 2))).toMatchObject({ ended: null, observers: 2 });
+    // Also where it comes before a history that is told anew has ended.
+    const broken = run([
+      ...begun,
+      history('b.h0'),
+      { id: 'b.h0.e', event: { type: 'observer', status: 'ended', reason: 'unavailable' } },
+    ]);
+    expect(broken).toMatchObject({ ended: 'unavailable', lastEventId: 'c' });
+  });
+
+  it('changes nothing in its argument, for what it has seen, or for types that it does not know', () => {
+    const state = run(begun);
+    Object.freeze(state);
+    Object.freeze(state.messages);
+    for (const seen of begun.slice(2)) expect(reduceObservation(state, seen)).toBe(state);
+    const unknown = JSON.parse('{ "type": "new" }') as ObservationEvent;
+    expect(reduceObservation(state, { id: 'd', event: unknown })).toEqual({ ...state, lastEventId: 'd' });
+    reduceObservation(state, { id: 'd', event: { type: 'chunk', streamId: 'm9', text: 'y' } });
+    expect(ids(state)).toEqual(['m1', 'm2']);
   });
 });

@@ -196,13 +196,12 @@ describe('an observation', () => {
     await using chat = quickClient(server);
     const turns = 500;
     for (let turn = 0; turn < turns; turn += 1) server.observation.turn(`a${turn}`, ['x', 'y']);
-    server.observation.append({ type: 'session-deleted', sessionId });
-    const observation = chat.supervisor.observe(sessionId);
-    const reader = observation[Symbol.asyncIterator]();
+    const reader = chat.supervisor.observe(sessionId)[Symbol.asyncIterator]();
     const seen = [(await reader.next()).value];
     // Without a reader all of it would wait: what is not taken is not asked for.
-    await expect.poll(() => server.calls.length).toBe(1);
-    await expect.poll(() => server.connections(), { timeout: 15_000 }).toBe(0);
+    await expect.poll(() => server.observation.open()).toBe(0);
+    expect(server.calls).toHaveLength(1);
+    server.observation.append({ type: 'session-deleted', sessionId });
     for (let result = await reader.next(); result.done !== true; result = await reader.next()) seen.push(result.value);
     const events = seen.filter((event) => event !== undefined);
     expect(new Set(events.map(({ id }) => id)).size).toBe(events.length);

@@ -19,7 +19,6 @@ import type { RequestOptions } from '../transport/call.ts';
 import { watchObservation } from '../transport/watch-observation.ts';
 import type { WatchOptions } from '../transport/watch-log.ts';
 import type { ResourceContext } from './resource-context.ts';
-import type { WithSupervisor } from '../transport/supervisor-procedures.ts';
 
 export interface ObserveOptions {
   /** Why the session is looked at; kept in the audit log. The operator may require one. */
@@ -68,7 +67,7 @@ export interface Supervisor {
 }
 
 export function createSupervisor({ trpc, call }: ResourceContext, watchOptions: WatchOptions): Supervisor {
-  const { supervisor } = trpc as WithSupervisor;
+  const { supervisor } = trpc;
   const at = <Input extends object>(input: Input, cursor: string | null): Input =>
     cursor === null ? input : { ...input, page: undefined, cursor };
 

@@ -1,5 +1,6 @@
 import type { FollowMessageInput, StreamMessageInput } from '@chat-service/shared/message-api';
-import { isTerminalEvent, type GenerationEvent } from '@chat-service/shared/events';
+import { isTerminalEvent } from '@chat-service/shared/events';
+import type { TrackedEvent } from '../generation-state.ts';
 import { watchLog, type Watch, type WatchHandlers, type WatchOptions } from './watch-log.ts';
 
 export type WatchTarget =
@@ -12,13 +13,13 @@ export type WatchTarget =
  */
 export function watchGeneration(
   target: WatchTarget,
-  handlers: WatchHandlers<GenerationEvent>,
+  handlers: WatchHandlers<TrackedEvent['event']>,
   options: WatchOptions,
 ): Watch {
   const { message } = options.transport.trpc;
   const { sessionId } = target.input;
   let streamId = target.kind === 'follow' ? target.input.streamId : undefined;
-  return watchLog<GenerationEvent>(
+  return watchLog<TrackedEvent['event']>(
     {
       ...(target.kind === 'stream' && { start: (listeners) => message.stream.subscribe(target.input, listeners) }),
       follow: (lastEventId) => (listeners) =>
@@ -32,12 +33,12 @@ export function watchGeneration(
         ),
       lastEventId: target.input.lastEventId ?? undefined,
       mayBeEmpty: target.kind === 'follow',
-      isLast: isTerminalEvent,
+      isLast: (event) => event.type !== 'observed' && isTerminalEvent(event),
     },
     {
       ...handlers,
       onEvent(tracked) {
-        streamId ??= tracked.event.streamId;
+        if ('streamId' in tracked.event) streamId ??= tracked.event.streamId;
         handlers.onEvent(tracked);
       },
     },

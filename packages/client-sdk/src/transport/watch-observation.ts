@@ -1,5 +1,4 @@
 import type { ObservationEvent, ObserverEvent } from '@chat-service/shared/events';
-import type { WithSupervisor } from './supervisor-procedures.ts';
 import type { ObserveInput } from '@chat-service/shared/supervisor-api';
 import {
   watchLog,
@@ -20,7 +19,7 @@ export function watchObservation(
   return watchLog<ObservationEvent>(
     {
       follow: (lastEventId) => (listeners) =>
-        (options.transport.trpc as WithSupervisor).supervisor.observe.subscribe(
+        options.transport.trpc.supervisor.observe.subscribe(
           { ...rest, ...(lastEventId !== undefined && { lastEventId }) },
           listeners,
         ),

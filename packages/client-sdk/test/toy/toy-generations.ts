@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { GenerationEvent } from '@chat-service/shared/events';
 import type { Message } from '@chat-service/shared/objects';
 import type { TrackedEvent } from '../../src/generation-state.ts';
 
@@ -10,7 +9,7 @@ export interface ToyGeneration {
   readonly streamId: string;
   readonly log: TrackedEvent[];
   /** Adds events; watchers get them. */
-  append(...events: GenerationEvent[]): void;
+  append(...events: TrackedEvent['event'][]): void;
   chunk(text: string): void;
   done(): void;
   fail(): void;

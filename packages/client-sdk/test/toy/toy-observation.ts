@@ -67,6 +67,8 @@ export interface ToyObservation {
   turn(streamId: string, pieces: readonly string[]): void;
   /** Ends every observation that is open. */
   end(reason: 'token' | 'role' | 'unavailable'): void;
+  /** Observations that are open. */
+  open(): number;
   observe(after: string | null, signal: AbortSignal | undefined): AsyncGenerator<TrackedObservationEvent, void, void>;
 }
 
@@ -77,6 +79,7 @@ export function createToyObservation(): ToyObservation {
   const log: TrackedObservationEvent[] = [];
   const waiting = new Set<() => void>();
   let arrivals = 0;
+  let open = 0;
   let ends = 0;
   let endReason: 'token' | 'role' | 'unavailable' = 'role';
   const wake = () => {
@@ -89,6 +92,38 @@ export function createToyObservation(): ToyObservation {
     for (const [index, message] of stored.entries())
       yield { id: id(`h${index + 1}`), event: { type: 'message', message } };
     yield { id: id('i'), event: { type: 'history-end' } };
+  }
+
+  async function* tell(
+    after: string | null,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<TrackedObservationEvent, void, void> {
+    const endsBefore = ends;
+    arrivals += 1;
+    const [base = '', suffix = ''] = after?.split('.') ?? [];
+    const goesOn = after !== null && !observation.forgetful && !/^[hc]/u.test(suffix);
+    const { observers } = observation;
+    const arrival = `${goesOn ? base : place(0)}.${goesOn ? 'o' : 'c'}${arrivals.toString(16).padStart(4, '0')}`;
+    const session = toySession(sessionId);
+    yield { id: arrival, event: { type: 'observer', status: 'connected', session, user: toyUser, observers } };
+    if (!goesOn) yield* history();
+    let next = goesOn ? Number.parseInt(base.slice(1), 16) : 0;
+    while (signal?.aborted !== true) {
+      const tracked = log[next];
+      if (tracked !== undefined) {
+        next += 1;
+        yield tracked;
+        if (tracked.event.type === 'session-deleted') return;
+      } else if (ends > endsBefore) {
+        yield { id: `${place(next)}.offff`, event: { type: 'observer', status: 'ended', reason: endReason } };
+        return;
+      } else {
+        await new Promise<void>((resolve) => {
+          waiting.add(resolve);
+          signal?.addEventListener('abort', () => resolve(), { once: true });
+        });
+      }
+    }
   }
 
   const observation: ToyObservation = {
@@ -120,32 +155,13 @@ export function createToyObservation(): ToyObservation {
       endReason = reason;
       wake();
     },
+    open: () => open,
     async *observe(after, signal) {
-      const endsBefore = ends;
-      arrivals += 1;
-      const [base = '', suffix = ''] = after?.split('.') ?? [];
-      const goesOn = after !== null && !observation.forgetful && !/^[hc]/u.test(suffix);
-      const { observers } = observation;
-      const arrival = `${goesOn ? base : place(0)}.${goesOn ? 'o' : 'c'}${arrivals.toString(16).padStart(4, '0')}`;
-      const session = toySession(sessionId);
-      yield { id: arrival, event: { type: 'observer', status: 'connected', session, user: toyUser, observers } };
-      if (!goesOn) yield* history();
-      let next = goesOn ? Number.parseInt(base.slice(1), 16) : 0;
-      while (signal?.aborted !== true) {
-        const tracked = log[next];
-        if (tracked !== undefined) {
-          next += 1;
-          yield tracked;
-          if (tracked.event.type === 'session-deleted') return;
-        } else if (ends > endsBefore) {
-          yield { id: `${place(next)}.offff`, event: { type: 'observer', status: 'ended', reason: endReason } };
-          return;
-        } else {
-          await new Promise<void>((resolve) => {
-            waiting.add(resolve);
-            signal?.addEventListener('abort', () => resolve(), { once: true });
-          });
-        }
+      open += 1;
+      try {
+        yield* tell(after, signal);
+      } finally {
+        open -= 1;
       }
     },
   };

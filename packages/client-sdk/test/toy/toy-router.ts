@@ -83,8 +83,8 @@ export function createToyRouter({ generations, observation, calls, refusals, isT
       }),
       update: procedure.input(updateSessionInput).mutation(({ input }) => ({ session: toySession(input.sessionId) })),
       list: procedure.input(listSessionsInput).query(({ input }) => {
-        const { items: sessions, pagination } = paged(input, toySession);
-        return { sessions, pagination };
+        const { items, pagination } = paged(input, toySession);
+        return { sessions: items, pagination };
       }),
       delete: procedure.input(deleteSessionInput).mutation(({ input }) => {
         for (const [key, id] of sessions) {

@@ -1,8 +1,9 @@
-import type { z } from 'zod';
+import type { Role } from '@chat-service/shared/objects';
+import { z } from 'zod';
 import type { AuditAction } from '../db/column-types.ts';
 import type { Tables } from '../db/database.ts';
 import { ServiceError } from '../platform/service-error.ts';
-import { adminProcedure, supervisorProcedure } from './procedures.ts';
+import { userProcedure } from './procedures.ts';
 
 /** Who looks at what, and why. */
 export type Look = Omit<Tables['auditLog']['$inferSelect'], 'id' | 'at' | 'connectionId'>;
@@ -20,7 +21,9 @@ export interface LookedAt {
   readonly sessionId?: string | null;
 }
 
-export interface AuditedDeclaration<Input extends z.ZodType> {
+type InputSchema = z.ZodObject | z.ZodOptional<z.ZodObject>;
+
+export interface AuditedDeclaration<Input extends InputSchema> {
   readonly action: AuditAction;
   readonly input: Input;
   /**
@@ -31,12 +34,26 @@ export interface AuditedDeclaration<Input extends z.ZodType> {
   readonly about?: ((input: z.output<Input>) => LookedAt | Promise<LookedAt>) | null;
 }
 
+/** Before the input is looked at: whoever may not ask is told the same, whatever they ask for. */
+function requiringRole(...roles: readonly Role[]) {
+  return userProcedure.use(({ ctx, next }) => {
+    if (!roles.includes(ctx.principal.role)) {
+      throw new ServiceError('FORBIDDEN', { detail: `This needs the role ${roles.join(' or ')}.` });
+    }
+    return next();
+  });
+}
+
+// Not exported: what is built of them by itself would not be on record.
+const supervisorProcedure = requiringRole('supervisor', 'admin');
+const adminProcedure = requiringRole('admin');
+
 /**
  * The only way to procedures of supervisors: whichever is built of these is on record, committed before its operation
  * is called. In order: token, rate, role, schema, reason, record.
  */
 export function createAuditedProcedures({ record, requireReason }: AuditedProceduresOptions) {
-  function audited<Input extends z.ZodType>(
+  function audited<Input extends InputSchema>(
     procedure: typeof supervisorProcedure,
     { action, input: schema, about = () => ({}) }: AuditedDeclaration<Input>,
   ) {
@@ -61,16 +78,15 @@ export function createAuditedProcedures({ record, requireReason }: AuditedProced
   }
 
   return {
-    supervised: <Input extends z.ZodType>(declaration: AuditedDeclaration<Input>) =>
+    supervised: <Input extends InputSchema>(declaration: AuditedDeclaration<Input>) =>
       audited(supervisorProcedure, declaration),
-    administered: <Input extends z.ZodType>(declaration: AuditedDeclaration<Input>) =>
+    administered: <Input extends InputSchema>(declaration: AuditedDeclaration<Input>) =>
       audited(adminProcedure, declaration),
   };
 }
 
-function fieldsOf(schema: z.ZodType): object {
-  const inner: unknown = 'unwrap' in schema && typeof schema.unwrap === 'function' ? schema.unwrap() : schema;
-  return typeof inner === 'object' && inner !== null && 'shape' in inner ? Object(inner.shape) : {};
+function fieldsOf(schema: InputSchema): object {
+  return schema instanceof z.ZodOptional ? schema.unwrap().shape : schema.shape;
 }
 
 function reasonOf(input: unknown): string | null {

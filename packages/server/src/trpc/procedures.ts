@@ -1,5 +1,3 @@
-import type { Role } from '@chat-service/shared/objects';
-import { ServiceError } from '../platform/service-error.ts';
 import { currentCall } from './current-call.ts';
 import { isAsyncIterable, paced } from './pacing.ts';
 import { trpc } from './trpc.ts';
@@ -39,18 +37,3 @@ export const userProcedure = procedure
     return next({ ctx: { principal, holder: { userId, plan, userToken: token } } });
   })
   .use(notedInput);
-
-/** Before the input is looked at: whoever may not ask is told the same, whatever they ask for. */
-function requiringRole(...roles: readonly Role[]) {
-  return userProcedure.use(({ ctx, next }) => {
-    if (!roles.includes(ctx.principal.role)) {
-      throw new ServiceError('FORBIDDEN', { detail: `This needs the role ${roles.join(' or ')}.` });
-    }
-    return next();
-  });
-}
-
-/** Needs a token of the role `supervisor` or `admin`. Not to be used by itself: see `createAuditedProcedures`. */
-export const supervisorProcedure = requiringRole('supervisor', 'admin');
-/** Needs a token of the role `admin`. Not to be used by itself either. */
-export const adminProcedure = requiringRole('admin');

@@ -189,6 +189,40 @@ describe('authentication', () => {
   });
 });
 
+describe('the Accounting Service', () => {
+  const ACCOUNTING_URL = 'https://accounting.example.com/v1/';
+
+  it('is asked where its address is known', () => {
+    expect(configOf({}).accounting.service).toBeNull();
+    expect(configOf({ ACCOUNTING_URL }).accounting.service).toEqual({
+      url: ACCOUNTING_URL,
+      token: undefined,
+      failOpen: false,
+    });
+    const env = { ACCOUNTING_URL, ACCOUNTING_TOKEN: 'to-ken', ACCOUNTING_FAIL_OPEN: 'true' };
+    expect(configOf(env).accounting.service).toEqual({ url: ACCOUNTING_URL, token: 'to-ken', failOpen: true });
+  });
+
+  it.each(['accounting', 'ftp://a.example', 'https://hunter2@a.example', 'https://a.example?x=hunter2', 'http://a/#b'])(
+    'has no address like %s',
+    (url) => {
+      const problems = problemsOf({ ACCOUNTING_URL: url, ACCOUNTING_TOKEN: 'hunter2', ACCOUNTING_FAIL_OPEN: 'true' });
+      expect(problems).toEqual(['ACCOUNTING_URL must be an http or https URL without user, query and fragment']);
+    },
+  );
+
+  it('is missed where something is set for it', () => {
+    expect(problemsOf({ ACCOUNTING_TOKEN: 'hunter2', ACCOUNTING_FAIL_OPEN: 'true' })).toEqual([
+      'ACCOUNTING_TOKEN is set, and ACCOUNTING_URL is not: whom is it for?',
+      'ACCOUNTING_FAIL_OPEN is true, and ACCOUNTING_URL is not set: the embedded ledger always answers',
+    ]);
+    expect(problemsOf({ ACCOUNTING_FAIL_OPEN: 'false' })).toEqual([]);
+    expect(problemsOf({ ACCOUNTING_URL, ACCOUNTING_TOKEN: 'two words' })).toEqual([
+      'ACCOUNTING_TOKEN must consist of visible ASCII characters, without blanks',
+    ]);
+  });
+});
+
 describe('CORS_ORIGINS', () => {
   it('normalises origins', () => {
     const CORS_ORIGINS = 'https://Chat.Example.com/, http://localhost:80,http://a.example:8080,capacitor://localhost';

@@ -23,8 +23,8 @@ export async function compareUsage(
     const { id, userId, state, held } = row;
     counts[state] += 1;
     if (state === 'held' && row.liveGeneration === null) {
-      const what = held === null ? 'quotas are counted' : `${formatCredits(held)} credits are held`;
-      tell(`user ${JSON.stringify(userId)}: ${what} for generation ${id}, which is not live`);
+      const credits = held === null ? '' : `: credits ${formatCredits(held)}`;
+      tell(`user ${JSON.stringify(userId)}: usage is held for generation ${id}, which is not live${credits}`);
     }
     const charged = state === 'charged' && held !== null && row.day !== null ? (row.charged ?? 0) : 0;
     const entered = row.entry === null ? 0 : -row.entry;

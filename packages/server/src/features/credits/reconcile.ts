@@ -58,9 +58,9 @@ async function readOutbox(
   const rows = await store.readOutbox();
   const pending = rows.find(({ state }) => state === 'pending');
   const parked = rows.find(({ state }) => state === 'parked')?.rows ?? 0;
-  if (parked > 0) tell(`${parked} deliveries to the Accounting Service are parked: it refused them`);
+  if (parked > 0) tell(`deliveries that the Accounting Service refused, and that are parked: ${parked}`);
   if (kind === 'embedded' && pending !== undefined) {
-    tell(`${pending.rows} deliveries wait for the Accounting Service, and ACCOUNTING_URL is not set`);
+    tell(`deliveries that wait for an Accounting Service, while ACCOUNTING_URL is not set: ${pending.rows}`);
   }
   const oldest = pending?.oldest ?? null;
   return {

@@ -137,20 +137,6 @@ export function createGenerationsStore({ tables, dialect }: Pick<Database, 'tabl
         .limit(limit);
     },
 
-    /** The running ones with their sessions, the one that began last first. */
-    async listRunning(tx: Queryable, limit: number): Promise<{ generation: GenerationRow; session: SessionRow }[]> {
-      return (
-        tx
-          .select({ generation: generations, session: sessions })
-          .from(generations)
-          .innerJoin(sessions, eq(sessions.id, generations.sessionId))
-          // The first condition is the index's: whatever runs is live.
-          .where(and(live, eq(generations.status, 'running'), isNull(sessions.deletedAt)))
-          .orderBy(desc(generations.admittedAt), desc(generations.id))
-          .limit(limit)
-      );
-    },
-
     async raiseFence(tx: Queryable, sessionId: string): Promise<number> {
       const [row] = await tx
         .update(sessions)

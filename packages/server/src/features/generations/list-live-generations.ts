@@ -1,8 +1,8 @@
 import { codePointLength } from '@chat-service/shared/text';
 import type { Database } from '../../db/database.ts';
 import type { CountTokens } from './count-tokens.ts';
-import type { GenerationsStore, SessionRow } from './generations-store.ts';
-import type { SegmentsStore } from './segments-store.ts';
+import type { SessionRow } from './generations-store.ts';
+import { createLiveGenerationsStore, type MeasuredText } from './live-generations-store.ts';
 
 /** An answer that is being written. */
 export interface LiveGeneration {
@@ -19,16 +19,15 @@ export type ListLiveGenerations = (limit: number) => Promise<LiveGeneration[]>;
 
 export interface ListLiveGenerationsDependencies {
   readonly database: Database;
-  readonly store: GenerationsStore;
-  readonly segments: SegmentsStore;
   readonly loadTokenCounter: () => Promise<CountTokens>;
 }
 
 export function createListLiveGenerations(deps: ListLiveGenerationsDependencies): ListLiveGenerations {
-  const { database, store, segments, loadTokenCounter } = deps;
+  const { database, loadTokenCounter } = deps;
+  const store = createLiveGenerationsStore(database);
   return async function listLiveGenerations(limit) {
     const rows = await store.listRunning(database.query, limit);
-    const texts = await segments.measure(
+    const texts = await store.measure(
       database.query,
       rows.map(({ generation }) => generation.id),
     );
@@ -42,7 +41,7 @@ export function createListLiveGenerations(deps: ListLiveGenerationsDependencies)
   };
 }
 
-function estimate(text: { beginning: string; length: number } | undefined, countTokens: CountTokens): number {
+function estimate(text: MeasuredText | undefined, countTokens: CountTokens): number {
   if (text === undefined || text.beginning === '') return 0;
   const { beginning, length } = text;
   return Math.round((countTokens(beginning) * length) / codePointLength(beginning));

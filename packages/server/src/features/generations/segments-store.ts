@@ -5,10 +5,6 @@ import type { RowState } from './row-watch.ts';
 
 type SegmentRow = Tables['generationSegments']['$inferInsert'];
 
-/** What is read of a text whose tokens are estimated: of its first segments, so many code points. */
-const measuredSegments = 8;
-const measuredLength = 2000;
-
 /** The text of running generations, appended once a second and folded into the message at the end. */
 export type SegmentsStore = ReturnType<typeof createSegmentsStore>;
 
@@ -45,23 +41,6 @@ export function createSegmentsStore({ tables }: Pick<Database, 'tables'>) {
         text: rows.map((row) => row.text).join(''),
         position: { fence: last.fence, number: last.number },
       };
-    },
-
-    /** Beginning and whole length, in code points, of the text of each of these generations that has any. */
-    async measure(tx: Queryable, ids: readonly string[]): Promise<Map<string, { beginning: string; length: number }>> {
-      if (ids.length === 0) return new Map();
-      const { sequence, text } = generationSegments;
-      const rows = await tx
-        .select({
-          id: generationSegments.generationId,
-          beginning: sql<string | null>`substr(string_agg(${text}, '' order by ${sequence})
-            filter (where ${sequence} <= ${measuredSegments}), 1, ${measuredLength})`,
-          length: sql`sum(length(${text}))`.mapWith(Number),
-        })
-        .from(generationSegments)
-        .where(inArray(generationSegments.generationId, [...ids]))
-        .groupBy(generationSegments.generationId);
-      return new Map(rows.map(({ id, beginning, length }) => [id, { beginning: beginning ?? '', length }]));
     },
 
     async remove(tx: Queryable, generationId: string): Promise<void> {

@@ -129,7 +129,8 @@ describeEachDatabase('the embedded ledger', (fixture) => {
     expect(await accountOf('ada')).toEqual([10, 0, 3, 0]);
     expect(await usageOf(checked.usageId)).toMatchObject({ state: 'charged', charged: 3 * credit, outputTokens: 20 });
     const { quotas } = await readLedger(fixture.database);
-    expect(quotas).toMatchObject(Array(2).fill({ messages: 1, tokens: 30, computeMilliseconds: 0 }));
+    const counted = { messages: 1, tokens: 30, computeMilliseconds: 0 };
+    expect(quotas).toMatchObject([counted, counted]);
   });
 
   it('writes no entry for a charge of nothing', async () => {

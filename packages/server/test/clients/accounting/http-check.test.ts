@@ -1,12 +1,20 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { fakeFaults, type FakeAnswer, type FakeFault } from '../../../../../apps/e2e/src/fake-accounting.ts';
 import type { HttpAccountingOptions } from '../../../src/clients/accounting/http/http-accounting.ts';
 import { openDatabase, type Database } from '../../../src/db/database.ts';
 import { createTestDatabase, silentLogger, type TestDatabase } from '../../support/databases.ts';
-import { checkOf, createHttpWorld, errorOf, serviceToken, userToken, type HttpWorld } from './http-world.ts';
+import {
+  checkOf,
+  createHttpWorld,
+  errorOf,
+  eventually,
+  serviceToken,
+  userToken,
+  type HttpWorld,
+} from './http-world.ts';
 
 // Asking needs no rows.
 let home: TestDatabase;
@@ -187,7 +195,7 @@ describe('check', () => {
     const started = clock.now();
     const failed = errorOf(accounting.check(checkOf()));
     for (const tries of [1, 2]) {
-      await vi.waitFor(() => expect(fake.requests).toHaveLength(tries));
+      await eventually(() => expect(fake.requests).toHaveLength(tries));
       clock.advance(2_000);
     }
     const error = await failed;
@@ -208,7 +216,7 @@ describe('check', () => {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const failed = errorOf(another({ url }).check(checkOf()));
     for (const tries of [1, 2]) {
-      await vi.waitFor(() => expect(requests).toBe(tries));
+      await eventually(() => expect(requests).toBe(tries));
       clock.advance(2_000);
     }
     expect(await failed).toMatchObject(unavailable);
@@ -226,7 +234,7 @@ describe('check', () => {
     fake.fault('check', fakeFaults.hang);
     const caller = new AbortController();
     const failed = errorOf(accounting.check(checkOf(), caller.signal));
-    await vi.waitFor(() => expect(fake.requests).toHaveLength(1));
+    await eventually(() => expect(fake.requests).toHaveLength(1));
     caller.abort(new Error('gone'));
     expect(await failed).toMatchObject({ message: 'gone' });
     expect(await errorOf(accounting.check(checkOf(), caller.signal))).toMatchObject({ message: 'gone' });
@@ -300,7 +308,7 @@ describe('the circuit of checks', () => {
     clock.advance(5_000);
     fake.fault('check', fakeFaults.lateAnswer, 1);
     const trial = accounting.check(checkOf());
-    await vi.waitFor(() => expect(fake.requests).toHaveLength(asked + 1));
+    await eventually(() => expect(fake.requests).toHaveLength(asked + 1));
     expect(await errorOf(accounting.check(checkOf()))).toMatchObject(unavailable);
     expect(fake.requests).toHaveLength(asked + 1);
     fake.answerHung();
@@ -327,67 +335,6 @@ describe('the circuit of checks', () => {
     fake.setAccount('alice', 0);
     for (let check = 0; check < 10; check += 1) await accounting.check(checkOf());
     expect(fake.requests).toHaveLength(10);
-  });
-});
-
-describe('balance', () => {
-  it('tells credits, holds, plan and quotas', async () => {
-    const { fake, accounting } = await start();
-    fake.setAccount('alice', 3_000_000, 'pro');
-    await accounting.check(checkOf());
-    expect(await accounting.balance(checkOf())).toEqual({
-      credits: 1_500_000,
-      held: 1_500_000,
-      plan: 'pro',
-      quotas: [],
-    });
-    expect(fake.requests.at(-1)).toMatchObject({
-      path: '/api/credits/alice',
-      headers: { authorization: `Bearer ${serviceToken}`, userToken: undefined, idempotencyKey: undefined },
-    });
-    const resetsAt = '2026-11-23T00:00:00Z';
-    const quota = { name: 'messages', period: 'day', used: 3, limit: 10 };
-    fake.fault('balance', ok({ credits: null, plan: 'x', quotas: [{ ...quota, resetsAt, extra: 1 }], extra: 2 }));
-    expect(await accounting.balance(checkOf())).toEqual({
-      credits: null,
-      held: 0,
-      plan: 'x',
-      quotas: [{ ...quota, resetsAt: new Date(resetsAt) }],
-    });
-  });
-
-  it('knows nobody whom the service does not know, whatever the name', async () => {
-    const { fake, accounting } = await start();
-    expect(await accounting.balance(checkOf({ userId: 'nobody' }))).toBeNull();
-    const strange = 'a/../b?c#d%2e&ü';
-    fake.setAccount(strange, 1);
-    expect(await accounting.balance(checkOf({ userId: strange }))).toMatchObject({ credits: 1 });
-    for (const userId of ['.', '..']) expect(await accounting.balance(checkOf({ userId }))).toBeNull();
-    expect(fake.requests).toHaveLength(2);
-  });
-
-  it.each<[string, FakeFault]>([
-    ['500', fakeFaults.serverError],
-    ['401', fakeFaults.unauthorized],
-    ['HTML', fakeFaults.html],
-    ['no plan', ok({ credits: 1, quotas: [] })],
-    ['no quotas', ok({ credits: 1, plan: 'free' })],
-    [
-      'a quota without a limit',
-      ok({ credits: 1, plan: 'free', quotas: [{ name: 'messages', period: 'day', used: 1 }] }),
-    ],
-  ])('%s is no answer', async (_, fault) => {
-    const { fake, accounting } = await start();
-    fake.fault('balance', fault);
-    expect(await errorOf(accounting.balance(checkOf()))).toMatchObject(unavailable);
-    expect(fake.requests.length).toBeLessThanOrEqual(2);
-  });
-
-  it('opens no circuit', async () => {
-    const { fake, accounting } = await start();
-    fake.fault('balance', fakeFaults.serverError);
-    for (let call = 0; call < 6; call += 1) await errorOf(accounting.balance(checkOf()));
-    expect(await accounting.check(checkOf())).toMatchObject({ kind: 'granted' });
   });
 });
 

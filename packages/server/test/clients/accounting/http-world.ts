@@ -1,8 +1,8 @@
-import { onTestFinished } from 'vitest';
+import { onTestFinished, vi } from 'vitest';
 import {
   startFakeAccounting,
   type FakeAccounting,
-  type FakeAccountingOptions,
+  type FakeFault,
 } from '../../../../../apps/e2e/src/fake-accounting.ts';
 import type { Charge, CreditCheck, Hold, Release } from '../../../src/clients/accounting/accounting.ts';
 import {
@@ -66,9 +66,8 @@ export interface HttpWorld {
 export async function createHttpWorld(
   database: Database,
   changes: Partial<HttpAccountingOptions> = {},
-  fakeOptions: FakeAccountingOptions = {},
 ): Promise<HttpWorld> {
-  const fake = await startFakeAccounting({ token: serviceToken, ...fakeOptions });
+  const fake = await startFakeAccounting({ token: serviceToken });
   onTestFinished(() => fake[Symbol.asyncDispose]());
   const clock = createSteppedClock();
   const log = createRecordingLogger();
@@ -131,6 +130,9 @@ export function releaseOf(usageId: string, changes: Partial<Release> = {}): Rele
   return { usageId, userId: 'alice', hold, quotaTokens: 110, computeMilliseconds: 0, ...changes };
 }
 
+/** Looks until it holds, also where the machine is busy. */
+export const eventually = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 10_000, interval: 5 });
+
 /** What a signal is where nobody aborts. */
 export const never = () => new AbortController().signal;
 
@@ -142,4 +144,9 @@ export async function errorOf(promise: Promise<unknown>): Promise<unknown> {
     return error;
   }
   throw new Error('it resolved');
+}
+
+/** A status, with a body that nobody is to see. */
+export function refusing(status: number): FakeFault {
+  return { done: false, answer: { status, body: { error: 'upstream-secret' } } };
 }

@@ -3,6 +3,7 @@ import { beforeEach, expect, it } from 'vitest';
 import type { Principal } from '../../../src/clients/auth/principal.ts';
 import type { Database } from '../../../src/db/database.ts';
 import { createRecordUser } from '../../../src/features/accounts/record-user.ts';
+import { searchTextOf } from '../../../src/features/accounts/search-text.ts';
 import { createManualClock } from '../../clients/auth/manual-clock.ts';
 import { describeEachDatabase } from '../../support/databases.ts';
 
@@ -61,6 +62,7 @@ describeEachDatabase('the users row', (fixture) => {
         plan: 'free',
         claimsIssuedAt: 1_000,
         sessionCount: 0,
+        searchText: searchTextOf(principal()),
         lastSeenAt: now,
         createdAt: now,
       },

@@ -14,7 +14,8 @@ export function creditsOf(micro: Micro): number {
 export function microOf(credits: number): Micro {
   const amount = Math.min(Math.abs(credits), Number.MAX_SAFE_INTEGER / millionths);
   const [whole = '0', places = ''] = (amount < 1e-6 ? '0' : String(amount)).split('.');
-  const micro = Number(whole) * millionths + Number(places.padEnd(6, '0').slice(0, 6));
+  const parts = Number(places.padEnd(6, '0').slice(0, 6));
+  const micro = Math.min(Number(whole) * millionths + parts, Number.MAX_SAFE_INTEGER);
   if (credits >= 0) return micro;
   return -(micro + (creditsOf(micro) < amount ? 1 : 0));
 }

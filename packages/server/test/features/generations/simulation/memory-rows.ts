@@ -184,6 +184,8 @@ export function createMemoryRows(schedule: Schedule, random: Random): Rows {
             const ended = update(row, { ...textPosition, status, endedAt, endFence: end.fence, endNumber: end.number });
             return { ...ended, result: ended.result ? (row?.admittedAt ?? endedAt) : null };
           }),
+        serve: (tx, generation, servedBy) =>
+          write(tx, () => ({ ...update(held(generation), { servedBy }), result: undefined })),
         requestStop: (tx, id, by) =>
           write(tx, () => {
             const row = generations.get(id);
