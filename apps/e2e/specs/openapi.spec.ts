@@ -5,6 +5,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { createParser } from 'eventsource-parser';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { createGoodCalls, type Conversation, type GoodCall, type GoodCalls } from '../src/good-calls.ts';
 import { readDocument, type DocumentOperation, type ReadDocument } from '../src/openapi-document.ts';
 import { startPrism } from '../src/prism.ts';
 import { startShell } from '../src/shell.ts';
@@ -13,24 +14,13 @@ import { wrongParameters, wrongValues } from '../src/wrong-values.ts';
 
 const root = join(import.meta.dirname, '../../..');
 
-/** What makes a request of an operation a good one. */
-interface GoodCall {
-  readonly path?: Readonly<Record<string, string>>;
-  readonly query?: Readonly<Record<string, string>>;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: unknown;
-  readonly status: number;
-  /** What has to be under way. */
-  readonly beginning?: () => Promise<unknown>;
-  /** What ends the answer, where it does not end by itself. */
-  readonly ending?: () => Promise<unknown>;
-}
-
 let world: World;
 let token: string;
 let supervisorToken: string;
 let text: string;
 let document: ReadDocument;
+let conversation: () => Promise<Conversation>;
+let goodCalls: GoodCalls;
 const ajv = new Ajv2020({ strict: false, allErrors: true });
 addFormats.default(ajv);
 
@@ -39,96 +29,13 @@ beforeAll(async () => {
   token = await world.token();
   // Some of what is under this tag is for administrators alone.
   supervisorToken = await world.token('watcher', { role: 'admin' });
+  ({ conversation, goodCalls } = createGoodCalls(world));
   text = await (await fetch(`${world.url}/api/openapi.json`)).text();
   const parsed = JSON.parse(text) as object;
   document = readDocument(parsed);
   ajv.addSchema({ $id: 'openapi', ...parsed });
 });
 afterAll(() => world[Symbol.asyncDispose]());
-
-/** A session of the caller with one question and its answer. */
-async function conversation() {
-  const { trpc } = world.trpc();
-  const { session } = await trpc.session.create.mutate({ title: 'Asked' });
-  const sent = await trpc.message.send.mutate({ sessionId: session.id, message: 'Say hello.' });
-  return { sessionId: session.id, userMessageId: sent.userMessage?.id ?? '', streamId: sent.message.id };
-}
-
-type Conversation = Awaited<ReturnType<typeof conversation>>;
-
-/** Every operation of the document, called as a client would. */
-const goodCalls: Readonly<Record<string, (at: Conversation) => readonly GoodCall[]>> = {
-  createSession: () => [
-    { body: {}, status: 201 },
-    {
-      body: { title: null, source: 'cli', parameters: { topP: 0.5 }, metadata: { a: '' }, temporary: true },
-      headers: { 'idempotency-key': 'made once' },
-      status: 201,
-    },
-  ],
-  listSessions: () => [{ status: 200 }, { query: { page: '9', limit: '1' }, status: 200 }],
-  getSession: ({ sessionId }) => [{ path: { sessionId }, query: { messageLimit: '1' }, status: 200 }],
-  followSession: ({ sessionId }) => [
-    {
-      path: { sessionId },
-      status: 200,
-      ending: () => world.trpc().trpc.session.delete.mutate({ sessionId }),
-    },
-  ],
-  updateSession: ({ sessionId }) => [{ path: { sessionId }, body: { title: 'New', metadata: null }, status: 200 }],
-  deleteSession: ({ sessionId }) => [{ path: { sessionId }, status: 204 }],
-  sendMessage: ({ sessionId }) => [{ path: { sessionId }, body: { message: 'Again.' }, status: 200 }],
-  listMessages: ({ sessionId }) => [{ path: { sessionId }, query: { order: 'desc', limit: '1' }, status: 200 }],
-  streamMessage: ({ sessionId, streamId }) => [
-    { path: { sessionId }, body: { message: 'Stream.' }, status: 200 },
-    { path: { sessionId }, body: { message: 'Start.' }, headers: { accept: 'application/json' }, status: 202 },
-    { path: { sessionId }, query: { streamId }, headers: { 'last-event-id': 'unreadable' }, status: 200 },
-  ],
-  followMessage: ({ sessionId, streamId }) => [{ path: { sessionId }, query: { streamId }, status: 200 }],
-  stopMessage: ({ sessionId, streamId }) => [{ path: { sessionId }, body: { streamId }, status: 200 }],
-  finalizeMessage: ({ sessionId }) => [
-    { path: { sessionId }, body: { completeResponse: 'Hello from the fake.', tokensUsed: 4 }, status: 200 },
-  ],
-  deleteMessage: ({ sessionId, userMessageId }) => [{ path: { sessionId, messageId: userMessageId }, status: 204 }],
-  listModels: () => [{ status: 200 }],
-  recommendModel: ({ sessionId }) => [
-    { body: {}, status: 200 },
-    {
-      body: { task: 'general', priority: 'cost', requirements: { capabilities: ['general'] }, sessionId },
-      status: 200,
-    },
-  ],
-  observeSession: ({ sessionId }) => [
-    {
-      path: { sessionId },
-      status: 200,
-      ending: () => world.trpc().trpc.session.delete.mutate({ sessionId }),
-    },
-  ],
-  listLiveSessions: () => [{ query: { reason: 'Looking around' }, status: 200 }],
-  stopObservedSession: ({ sessionId }) => [
-    { path: { sessionId }, body: { reason: 'Enough' }, status: 200, beginning: () => startHeld(sessionId) },
-  ],
-  listUserSessions: () => [{ path: { userId: 'alice' }, query: { limit: '1' }, status: 200 }],
-  getUserSession: ({ sessionId }) => [
-    { path: { userId: 'alice', sessionId }, query: { messageLimit: '1' }, status: 200 },
-  ],
-  searchUsers: () => [{ query: { query: 'ali' }, status: 200 }],
-  readAuditLog: () => [{ query: { limit: '5', subjectId: 'alice', from: '2026-01-01T00:00:00Z' }, status: 200 }],
-  getUsage: () => [{ status: 200 }],
-  getVersion: () => [{ status: 200 }],
-  getHealth: () => [{ status: 200 }],
-  getLiveness: () => [{ status: 200 }],
-  getReadiness: () => [{ status: 200 }],
-  getOpenApiDocument: () => [{ status: 200 }],
-  getDocumentation: () => [{ status: 200 }],
-};
-
-/** An answer that goes on until it is stopped. */
-async function startHeld(sessionId: string): Promise<void> {
-  world.openai.script('Hold on', { chunks: ['a', 'b'], hold: [1] });
-  await world.trpc().trpc.message.start.mutate({ sessionId, message: 'Hold on' });
-}
 
 function request(
   { path, method, tags }: DocumentOperation,

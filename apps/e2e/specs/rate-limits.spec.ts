@@ -51,7 +51,7 @@ describe('20 calls a minute', () => {
           maxItems,
           headers: { authorization },
           async fetch(input, init) {
-            const response = await fetch(input, init as RequestInit);
+            const response = await fetch(String(input), init as RequestInit);
             responses.push(response);
             return response;
           },
@@ -83,7 +83,7 @@ describe('20 calls a minute', () => {
     expect(responses).toHaveLength(2);
     for (const { headers } of responses) expect(headers.get('ratelimit-policy')).toBe(`"default";q=${limit};w=60`);
     const left = responses.map(({ headers }) => headers.get('ratelimit')?.split(';')[1]);
-    expect(left.toSorted()).toEqual(['r=0', 'r=5']);
+    expect(new Set(left)).toEqual(new Set(['r=5', 'r=0']));
     // Refused as a whole, a batch is told so for every call in it.
     expect(tally(await list(15))).toEqual({ RATE_LIMITED: 15 });
     expect(responses[2]?.status).toBe(429);
@@ -98,7 +98,7 @@ describe('20 calls a minute', () => {
       raw.socket.send(JSON.stringify({ id: 999, method: 'subscription.stop' }));
     }
     const replies = await Promise.all(Array.from({ length: 25 }, () => raw.call('query', 'session.list', {})));
-    const refused = replies.flatMap(({ error }) => error?.json.data ?? []);
+    const refused = replies.flatMap(({ error }) => (error === undefined ? [] : [error.json.data]));
     expect(refused).toHaveLength(5);
     for (const data of refused) {
       expect(data).toMatchObject({ code: 'RATE_LIMITED', httpStatus: 429 });
@@ -158,6 +158,7 @@ describe('20 calls a minute', () => {
       [415, 'POST /api/chat/sessions', { body: {}, headers: { 'content-type': 'text/plain' } }],
       [406, 'GET /api/chat/sessions', { headers: { accept: 'text/html' } }],
       [404, `GET /api/chat/sessions/${unknown}`, {}],
+      [403, 'GET /api/chat/live', {}],
       [413, 'POST /api/chat/sessions', { body: { title: 'x'.repeat(1_100_000) } }],
       [201, 'POST /api/chat/sessions', { body: {}, headers: key }],
       [201, 'POST /api/chat/sessions', { body: {}, headers: key }],

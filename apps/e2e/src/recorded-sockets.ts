@@ -55,7 +55,7 @@ export function createRecordedSockets(options: ClientOptions = {}): RecordedSock
 
   return {
     ...list,
-    WebSocket: asGlobal(RecordedWebSocket),
+    WebSocket: asGlobalWebSocket(RecordedWebSocket),
     sockets,
     cut: () => sockets.at(-1)?.terminate(),
     terminate: () => {
@@ -65,7 +65,7 @@ export function createRecordedSockets(options: ClientOptions = {}): RecordedSock
 }
 
 /** The part of the interface that clients use is the same. */
-function asGlobal(implementation: unknown): typeof globalThis.WebSocket {
+export function asGlobalWebSocket(implementation: unknown): typeof globalThis.WebSocket {
   if (!isWebSocketClass(implementation)) throw new Error('this is no WebSocket');
   return implementation;
 }

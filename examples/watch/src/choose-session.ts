@@ -1,4 +1,4 @@
-import { createInterface } from 'node:readline/promises';
+import { createInterface } from 'node:readline';
 import type { ChatClient, LiveSession } from '@chat-service/client-sdk';
 import type { Options } from './options.ts';
 import type { Terminal } from './watch.ts';
@@ -10,20 +10,19 @@ export async function chooseSession(
   { input, notices }: Terminal,
 ): Promise<string | null> {
   const lines = createInterface({ input, output: notices, terminal: input.isTTY });
-  const ended = Promise.withResolvers<null>();
-  lines.once('close', () => ended.resolve(null));
+  // Made at once: lines that come before someone listens are lost.
+  const answers = lines[Symbol.asyncIterator]();
   try {
     for (;;) {
       const { sessions } = await client.supervisor.live(reason === undefined ? {} : { reason });
-      notices.write(sessions.length === 0 ? 'Nothing is being written now.\n' : sessions.map(describe).join(''));
-      const answer = await Promise.race([
-        lines.question(sessions.length === 0 ? 'Enter looks again: ' : 'Number, or enter to look again: '),
-        ended.promise,
-      ]);
-      if (answer === null) return null;
-      const chosen = sessions[Number(answer) - 1];
+      const listed = sessions.map(describe).join('');
+      notices.write(listed === '' ? 'Nothing is being written now. Enter looks again.\n' : `${listed}Number? `);
+      const answer = await answers.next();
+      if (answer.done === true) return null;
+      const number = answer.value.trim();
+      const chosen = sessions[Number(number) - 1];
       if (chosen !== undefined) return chosen.session.id;
-      if (answer.trim() !== '') notices.write(`There is no number ${answer.trim()}.\n`);
+      if (number !== '') notices.write(`There is no number ${number}.\n`);
     }
   } finally {
     lines.close();

@@ -15,6 +15,8 @@ export function createTranscript({ output, notices }: Pick<Terminal, 'output' | 
   /** The message whose line is still open, and what is there of it. */
   let open: { readonly id: string; text: string } | null = null;
   let begun = false;
+  /** What was shown last of each message: it may be told again. */
+  const shown = new Map<string, string>();
 
   function end(): void {
     if (open !== null) output.write('\n');
@@ -34,6 +36,7 @@ export function createTranscript({ output, notices }: Pick<Terminal, 'output' | 
     }
     output.write(appends ? content.slice(open?.text.length) : content);
     open = { id, text: content };
+    shown.set(id, content);
   }
 
   function stand(event: Extract<ObservationStreamEvent, { type: 'observer' }>, { user }: ObservationState): void {
@@ -55,6 +58,7 @@ export function createTranscript({ output, notices }: Pick<Terminal, 'output' | 
         case 'history-start':
           if (begun) note('(something was missed: all over again)');
           begun = true;
+          shown.clear();
           if (event.total > event.count) note(`(${event.total - event.count} older messages)`);
           return;
         case 'history-end':
@@ -66,6 +70,7 @@ export function createTranscript({ output, notices }: Pick<Terminal, 'output' | 
         case 'message-deleted':
           return note(`(message ${event.messageId} was deleted)`);
         case 'message':
+          if (shown.get(event.message.id) === event.message.content) return;
           show(event.message);
           return end();
         case 'done':

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ConnectionError, ForbiddenError } from '../src/errors.ts';
+import { ConnectionError, ForbiddenError, NotFoundError } from '../src/errors.ts';
 import type { Observation } from '../src/observation.ts';
 import type { ObservationStreamEvent } from '../src/observation-state.ts';
 import { quickClient } from './toy/collect.ts';
@@ -181,6 +181,19 @@ describe('an observation', () => {
     await using chat = quickClient(server);
     await expect(collect(chat.supervisor.observe(sessionId))).rejects.toBeInstanceOf(ForbiddenError);
     expect(server.calls).toHaveLength(2);
+  });
+
+  it('ends as deleted when the session is gone by the time it comes back', async () => {
+    await using server = await startToyServer();
+    server.cuts.push({ afterEvents: historyEnd });
+    const refuse = () => server.refusals.set('supervisor.observe', [{ code: 'NOT_FOUND', status: 404 }]);
+    await using chat = quickClient(server);
+    const observation = chat.supervisor.observe(sessionId, { onReconnecting: refuse });
+    const events = await collect(observation);
+    expect(told(events)).toEqual([...wholeObservation.slice(0, historyEnd), 'session-deleted']);
+    expect(observation.state).toMatchObject({ ended: 'session-deleted', messages: [] });
+    refuse();
+    await expect(collect(chat.supervisor.observe(sessionId))).rejects.toBeInstanceOf(NotFoundError);
   });
 
   it('is given up after as many attempts as it may make', async () => {

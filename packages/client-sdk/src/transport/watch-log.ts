@@ -1,4 +1,4 @@
-import { ConnectionError, UnauthorizedError, type ChatError } from '../errors.ts';
+import { ConnectionError, NotFoundError, UnauthorizedError, type ChatError } from '../errors.ts';
 import { toChatError } from '../read-error.ts';
 import type { RetryDelay } from './back-off.ts';
 import { delayAfter, mayRepeat } from './call.ts';
@@ -33,6 +33,8 @@ export interface LogSource<Event> {
   isLast(event: Event): boolean;
   /** What an event means to a watcher that has seen `lastEventId`. @default it is news when its id is beyond that one */
   judge?(tracked: Tracked<Event>, lastEventId: string | undefined): Verdict;
+  /** The last event that a watcher has missed when it comes back and nothing is there any more. @default it is an error */
+  readonly gone?: Event;
 }
 
 export type Verdict =
@@ -192,6 +194,10 @@ export function watchLog<Event>(
 
   function refused(error: ChatError): void {
     if (error instanceof UnauthorizedError && refreshToken()) return;
+    if (error instanceof NotFoundError && known.seen && source.gone !== undefined) {
+      // Behind everything that was told; nobody can ask for what comes after it.
+      return receive({ id: `${known.lastEventId}.z`, event: source.gone });
+    }
     if (mayRepeat(error, true)) retry(error);
     else finish(() => handlers.onError(error));
   }

@@ -27,6 +27,8 @@ export function watchObservation(
       mayBeEmpty: false,
       isLast: (event) => event.type === 'session-deleted' || (event.type === 'observer' && event.status === 'ended'),
       judge: createJudge(),
+      // Nobody else's session can become unknown to a supervisor: it was deleted meanwhile.
+      gone: { type: 'session-deleted', sessionId: input.sessionId },
     },
     handlers,
     options,

@@ -50,7 +50,7 @@ export interface Dialect {
   /**
    * Whether `users.searchText`, or a part of it, is `part`: character by character, none of them with a meaning of its
    * own. Postgres has an index for parts of three characters and for those that begin with {@link fieldStart} and have
-   * two; SQLite reads the rows one by one.
+   * two; SQLite has one that it reads from end to end.
    */
   searchTextContains(part: string): SQL;
   /** Whether `error`, or what caused it, is the violation of a unique index or a primary key. */

@@ -32,7 +32,9 @@ describe('defaults', () => {
         loopbackOrigins: true,
         webSocketAuthMs: 5_000,
         streamStallMs: 10_000,
+        trustedProxies: 0,
       },
+      limits: { callsPerMinute: 100 },
       database: { url: 'file:./data/chat.db' },
       auth: { kind: 'generated', file: resolve('data/auth-secret'), roleClaim: 'role', planClaim: 'plan' },
       models: { demo: true, openai: {}, apiKeys: new Map() },
@@ -93,6 +95,25 @@ describe('problems', () => {
 
   it.each(['0', '80', '65535'])('PORT=%s is fine', (PORT) => {
     expect(configOf({ PORT }).http.port).toBe(Number(PORT));
+  });
+
+  it.each(['0', '11', '-1', '01', 'TRUE', 'loopback', '10.0.0.1'])('TRUST_PROXY=%s', (TRUST_PROXY) => {
+    expect(problemsOf({ TRUST_PROXY })).toEqual(['TRUST_PROXY must be true, false, or a whole number from 1 to 10']);
+  });
+
+  it.each([
+    ['false', 0],
+    ['true', 1],
+    ['1', 1],
+    ['10', 10],
+  ])('TRUST_PROXY=%s is %i', (TRUST_PROXY, count) => {
+    expect(configOf({ TRUST_PROXY }).http.trustedProxies).toBe(count);
+  });
+
+  it.each(['0', '1000001', 'none'])('RATE_LIMIT_PER_MINUTE=%s', (RATE_LIMIT_PER_MINUTE) => {
+    expect(problemsOf({ RATE_LIMIT_PER_MINUTE })).toEqual([
+      'RATE_LIMIT_PER_MINUTE must be a whole number from 1 to 1000000',
+    ]);
   });
 
   it.each(['TRUE', '1', 'yes', 'on'])('DEMO_MODEL=%s', (DEMO_MODEL) => {

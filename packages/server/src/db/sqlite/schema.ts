@@ -45,7 +45,7 @@ export const users = sqliteTable('users', {
   claimsIssuedAt: integer('claims_issued_at'),
   /** Number of listed sessions. */
   sessionCount: integer('session_count').notNull().default(0),
-  /** Username, email and id as the search compares them; on Postgres with an index of the migration's own. */
+  /** Username, email and id as the search compares them; its index stands in the migration. */
   searchText: text('search_text').notNull().default(''),
   lastSeenAt: time('last_seen_at').notNull(),
   createdAt: time('created_at').notNull(),

@@ -112,6 +112,14 @@ export function createGenerationsStore({ tables, dialect }: Pick<Database, 'tabl
       return row ?? null;
     },
 
+    async isLive(tx: Queryable, id: string): Promise<boolean> {
+      const rows = await tx
+        .select({ id: generations.id })
+        .from(generations)
+        .where(and(eq(generations.id, id), live));
+      return rows.length > 0;
+    },
+
     async countLive(tx: Queryable, userId: string): Promise<number> {
       const [row] = await tx
         .select({ live: count() })

@@ -29,9 +29,13 @@ export function createRefuseGeneration(deps: RefuseDependencies): RefuseGenerati
   return async function refuseGeneration(claim, error, { mayBeHeld }) {
     await database.transaction(async (tx) => {
       await store.lockSessionOf(tx, claim.sessionId);
-      if (!(await store.refuse(tx, claim, toRefusal(error), new Date(clock.now())))) return;
-      await keys.forget(tx, [claim.id]);
-      if (mayBeHeld) await settleUsage.refuse(tx, { usageId: claim.id, userId: claim.userId });
+      const isRefused = await store.refuse(tx, claim, toRefusal(error), new Date(clock.now()));
+      if (isRefused) await keys.forget(tx, [claim.id]);
+      if (!mayBeHeld) return;
+      // Whoever gave the claim back in the caller's place may have released what was held before the caller held it.
+      if (isRefused || !(await store.isLive(tx, claim.id))) {
+        await settleUsage.refuse(tx, { usageId: claim.id, userId: claim.userId });
+      }
     });
     if (mayBeHeld) settleUsage.committed();
     log.nudge(claim.sessionId);

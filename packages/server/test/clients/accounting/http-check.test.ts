@@ -158,11 +158,6 @@ describe('check', () => {
       2,
     ],
     ['another status of success', answering({ status: 201, body: { sufficient: true } }), 2],
-    [
-      'a redirect',
-      answering({ status: 307, headers: { location: 'http://127.0.0.1:1/' }, body: { sufficient: true } }),
-      2,
-    ],
     ['429 without a quota', answering({ status: 429, body: { resetsAt: quota.resetsAt } }), 2],
     ['429 without a time', answering({ status: 429, body: { quota: 'messages' } }), 2],
     ['429 with no time', answering({ status: 429, body: { quota: 'messages', resetsAt: 'tomorrow' } }), 2],
@@ -177,6 +172,14 @@ describe('check', () => {
     fake.fault('check', fault);
     expect(await errorOf(accounting.check(checkOf()))).toMatchObject({ ...unavailable, retryAfter: 5 });
     expect(fake.requests).toHaveLength(tries);
+  });
+
+  it('goes where it was sent and follows nobody elsewhere', async () => {
+    const { fake, accounting } = await start();
+    fake.fault('any', ok({ sufficient: true }));
+    fake.fault('check', answering({ status: 307, headers: { location: '/elsewhere' } }));
+    expect(await errorOf(accounting.check(checkOf()))).toMatchObject(unavailable);
+    expect(new Set(fake.requests.map(({ path }) => path))).toEqual(new Set(['/api/credits/check']));
   });
 
   it('is asked once more, under the same key, and gets the same hold', async () => {

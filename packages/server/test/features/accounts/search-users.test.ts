@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { codePointLength } from '@chat-service/shared/text';
 import postgres from 'postgres';
 import { eq } from 'drizzle-orm';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -102,7 +103,7 @@ describeEachDatabase('searching users', (fixture) => {
       // From the end of one field into the next.
       ['laceada', []],
       ['m10-ada', []],
-      ['\u001fad', ['10-ada', '40-jurij'].slice(2)],
+      ['\u001fad', []],
       ["' or 1=1 --", []],
     ])('finds by %j', async (query, expected) => {
       const { users, pagination } = await search(query);
@@ -161,7 +162,7 @@ describeEachDatabase('searching users', (fixture) => {
             const wanted = plain(query);
             const isFound = (field: string | null) =>
               field !== null &&
-              ([...query].length < 3 ? plain(field).startsWith(wanted) : plain(field).includes(wanted));
+              (codePointLength(query) < 3 ? plain(field).startsWith(wanted) : plain(field).includes(wanted));
             const expected = all.filter(({ userId, username, email }) => [userId, username, email].some(isFound));
             expect(await idsOf(query)).toEqual(expected.map(({ userId }) => userId));
           }
@@ -239,28 +240,30 @@ describeEachDatabase('searching users', (fixture) => {
     });
   });
 
-  it('reads no row by row on Postgres, however little is known of the table', async ({ skip }) => {
-    if (fixture.kind !== 'postgres') return skip('SQLite reads the rows one by one');
-    await fixture.clear();
-    const many = Array.from({ length: 5000 }, (_, index) => `${index.toString(16)}-planned`);
-    await insertMany(fixture, many, 'Somebody');
-    const client = postgres(fixture.url, { max: 1, onnotice: () => {} });
-    try {
-      for (const known of [false, true]) {
-        if (known) await client`analyze users`;
-        for (const query of ['planned', 'some', 'zzz', '...', 'юрий', 'so', 's', '%%%', 'ff-planned']) {
-          const { sql, params } = await statementOf(query);
-          const plan = (await client.unsafe<{ 'QUERY PLAN': string }[]>(`explain ${sql}`, params))
-            .map((row) => row['QUERY PLAN'])
-            .join('\n');
-          expect(plan, query).not.toContain('Seq Scan');
-          expect(plan, query).toMatch(/users_search|users_pkey/u);
+  // SQLite reads its index from end to end.
+  if (fixture.kind === 'postgres') {
+    it('reads no row by row on Postgres, however little is known of the table', async () => {
+      await fixture.clear();
+      const many = Array.from({ length: 2000 }, (_, index) => `${index.toString(16)}-planned`);
+      await insertMany(fixture, many, 'Somebody');
+      const client = postgres(fixture.url, { max: 1, onnotice: () => {} });
+      try {
+        for (const known of [false, true]) {
+          if (known) await client`analyze users`;
+          for (const query of ['planned', 'some', 'zzz', '...', 'юрий', 'so', 's', '%%%', 'ff-planned']) {
+            const { sql, params } = await statementOf(query);
+            const plan = (await client.unsafe<{ 'QUERY PLAN': string }[]>(`explain ${sql}`, params))
+              .map((row) => row['QUERY PLAN'])
+              .join('\n');
+            expect(plan, query).not.toContain('Seq Scan');
+            expect(plan, query).toMatch(/users_search|users_pkey/u);
+          }
         }
+      } finally {
+        await client.end();
       }
-    } finally {
-      await client.end();
-    }
-  });
+    });
+  }
 
   /** The very statement that the search sends. */
   async function statementOf(query: string) {

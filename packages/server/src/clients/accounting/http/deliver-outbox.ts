@@ -53,21 +53,22 @@ export function createDeliverOutbox({ outbox, deliverRow, isResting, logger }: D
   }
 
   async function deliverAll(signal: AbortSignal): Promise<void> {
-    do {
-      again = false;
-      while (!signal.aborted && (await deliverBatch(signal)));
-    } while (again && !signal.aborted);
+    try {
+      do {
+        again = false;
+        while (!signal.aborted && (await deliverBatch(signal)));
+      } while (again && !signal.aborted);
+    } finally {
+      // In the same turn as the last look at `again`: a nudge finds a run that hears it, or none.
+      run = null;
+    }
   }
 
   function start() {
     const ending = new AbortController();
-    const done = deliverAll(ending.signal)
-      .catch((error: unknown) => {
-        if (!ending.signal.aborted) throw error;
-      })
-      .finally(() => {
-        run = null;
-      });
+    const done = deliverAll(ending.signal).catch((error: unknown) => {
+      if (!ending.signal.aborted) throw error;
+    });
     run = { ending, done };
     return run;
   }

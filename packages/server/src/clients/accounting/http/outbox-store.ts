@@ -1,4 +1,4 @@
-import { and, asc, count, eq, lte, min } from 'drizzle-orm';
+import { and, asc, count, eq, lte, min, sql } from 'drizzle-orm';
 import type { OutboxBody } from '../../../db/column-types.ts';
 import { isDueDelivery } from '../../../db/conditions.ts';
 import type { Database, Queryable } from '../../../db/database.ts';
@@ -38,13 +38,19 @@ export function createOutboxStore({ tables, dialect, query }: Pick<Database, 'ta
     and(eq(outbox.id, id), eq(outbox.attempts, attempts), eq(outbox.leasedBy, leasedBy));
 
   return {
-    /** One row for each usage id, once and for all: a second one changes nothing. */
+    /**
+     * One row for each usage id, and what it says stays. A second one has it delivered after this moment: the delivery
+     * that is under way may come too early for what is to be released.
+     */
     async insert(tx: Queryable, { id, body }: { id: string; body: OutboxBody }): Promise<void> {
       const now = dialect.now();
       await tx
         .insert(outbox)
         .values({ id, usageId: body.usageId, body, state: 'pending', nextAttemptAt: now, createdAt: now })
-        .onConflictDoNothing();
+        .onConflictDoUpdate({
+          target: outbox.usageId,
+          set: { attempts: sql`${outbox.attempts} + 1`, leasedBy: null, nextAttemptAt: now },
+        });
     },
 
     /** The rows that wait longest first; what is in somebody's hands is due when its lease has run out. */

@@ -172,6 +172,8 @@ export const schemaDescriptions: Readonly<Record<string, Readonly<Record<string,
     sessionId: 'The session that this is about.',
     streamId: 'The generation that this is about.',
     userMessageId: 'The message that was to be answered.',
+    quota: 'With `QUOTA_EXCEEDED`: the quota that is used up.',
+    resetsAt: 'With `QUOTA_EXCEEDED`: when it starts anew.',
   },
   Health: { '': 'How the service is.', ...health },
   StartEvent: {

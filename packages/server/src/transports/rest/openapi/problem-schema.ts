@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { errorTable } from '@chat-service/shared/errors';
-import { idSchema } from '@chat-service/shared/objects';
+import { idSchema, timeSchema } from '@chat-service/shared/objects';
 
 /** Problem details (RFC 9457) with the service's own members, as `renderProblem` writes them. */
 export const problemSchema = z
@@ -17,5 +17,7 @@ export const problemSchema = z
     sessionId: idSchema.optional(),
     streamId: idSchema.optional(),
     userMessageId: idSchema.optional(),
+    quota: z.string().optional(),
+    resetsAt: timeSchema.optional(),
   })
   .meta({ description: 'What went wrong, as problem details (RFC 9457). Programs go by `code`.' });

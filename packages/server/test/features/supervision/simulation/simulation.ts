@@ -155,7 +155,8 @@ export async function playSchedule(seed: number, database: Database): Promise<Ta
         mine.pulling = false;
         if (next.done === true) {
           observer.connection = null;
-          if (!observer.transcript.deleted) violation(`${observer.name} was let go`);
+          const { deleted, ended } = observer.transcript;
+          if (!deleted && !ended) violation(`${observer.name} was let go`);
           return;
         }
         const { id, event } = next.value;
@@ -237,8 +238,7 @@ export async function playSchedule(seed: number, database: Database): Promise<Ta
     } else await schedule.step();
     assertSound();
   }
-  for (const observer of away()) connect(observer);
-  await settle();
+  await settle(() => away().forEach(connect));
   await checkTruth();
   for (const observer of connected()) leave(observer);
   await settle();
@@ -246,9 +246,10 @@ export async function playSchedule(seed: number, database: Database): Promise<Ta
   assertSound();
   return tally;
 
-  async function settle(): Promise<void> {
+  async function settle(comeBack = () => {}): Promise<void> {
     const until = schedule.now() + toSettle;
     while (schedule.now() < until || calls.size > 0) {
+      comeBack();
       for (const observer of observers) pull(observer);
       await schedule.settle();
       if (!(await schedule.step())) schedule.advanceToNextTimer();

@@ -11,6 +11,8 @@ export interface Transcript {
   readonly status: 'live' | 'idle';
   /** Whether it has been told that the session is gone. */
   readonly deleted: boolean;
+  /** Whether the service has ended its connection, as it does where a lease was not renewed in time. */
+  readonly ended: boolean;
   /** To be called for each new connection. */
   connected(): void;
   take(id: string, event: ObservationEvent): void;
@@ -25,11 +27,11 @@ export function createTranscript(textOf: (streamId: string) => string, violation
   let observers = 0;
   let status: 'live' | 'idle' = 'idle';
   let deleted = false;
+  let ended = false;
   /** How many messages of a history are still to come; null outside of one. */
   let historyLeft: number | null = null;
   let answer: { streamId: string; text: string } | null = null;
   let eventsHere = 0;
-  /** Whether what it had was dropped by a resync, so that its texts come from there. */
 
   function upsert(message: Message): void {
     const known = messages.find(({ id }) => id === message.id);
@@ -80,8 +82,12 @@ export function createTranscript(textOf: (streamId: string) => string, violation
     get deleted() {
       return deleted;
     },
+    get ended() {
+      return ended;
+    },
     connected() {
       eventsHere = 0;
+      ended = false;
     },
     take(id, event) {
       const mayStartOver = eventsHere === 0 && (lastId === null || !resumable.test(lastId));
@@ -89,9 +95,11 @@ export function createTranscript(textOf: (streamId: string) => string, violation
       if ((eventsHere === 0) !== (event.type === 'observer' && event.status === 'connected'))
         violation(`${event.type} is number ${eventsHere} of its connection`);
       if (eventsHere === 1 && (lastId === null || !resumable.test(lastId)) && event.type !== 'history-start') {
-        if (event.type !== 'session-deleted') violation(`${event.type} came before the history`);
+        const isEnd = event.type === 'session-deleted' || (event.type === 'observer' && event.status === 'ended');
+        if (!isEnd) violation(`${event.type} came before the history`);
       }
-      if (deleted) violation(`${event.type} came after the deletion`);
+      if (deleted || ended) violation(`${event.type} came after the end`);
+      ended = event.type === 'observer' && event.status === 'ended';
       eventsHere += 1;
       lastId = id;
       switch (event.type) {

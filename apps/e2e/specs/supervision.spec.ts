@@ -1,0 +1,364 @@
+import type {
+  LiveOutput,
+  SearchUsersOutput,
+  UserSessionOutput,
+  UserSessionsOutput,
+} from '@chat-service/shared/supervisor-api';
+import type { Message } from '@chat-service/shared/objects';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { isAvailable } from '../../../packages/server/test/support/databases.ts';
+import { patience } from '../src/call-for.ts';
+import { callOver, doorsOf } from '../src/call-over.ts';
+import { describeEachDatabase } from '../src/describe-databases.ts';
+import { openRawSocket } from '../src/raw-socket.ts';
+import { callRest } from '../src/rest.ts';
+import {
+  looks,
+  paths,
+  supervisedWorld,
+  withoutAuditLog,
+  type Input,
+  type Supervised,
+} from '../src/supervised-world.ts';
+
+const unknownId = '01900000-0000-7000-8000-000000000001';
+
+describeEachDatabase('what supervisors ask', (kind) => {
+  let at: Supervised;
+  let alices: string;
+  beforeAll(async () => {
+    at = await supervisedWorld({ kind });
+    alices = await at.conversation('alice', 'Of Alice');
+  });
+  afterAll(() => at[Symbol.asyncDispose]());
+
+  describe.each(paths)('%s', (path) => {
+    const { type, input, action } = looks[path] ?? { type: '', input: () => ({}), action: '' };
+
+    it.each(doorsOf(type))('is refused to users over %s, the same whatever they ask for', async (door) => {
+      const before = await at.entries();
+      const denied = path === 'supervisor.auditLog' ? ['eve', 'sue'] : ['eve'];
+      for (const sub of denied) {
+        const token = await at.token(sub);
+        const asked = [
+          input('alice', alices),
+          input('nobody', unknownId),
+          { ...input('alice', alices), sessionId: 'x', limit: 0 },
+        ];
+        const told = [];
+        for (const one of asked) told.push(await callOver(at.world, door, { path, input: one, token }));
+        for (const { text, refusal } of told) {
+          expect(refusal).toMatchObject({ code: 'FORBIDDEN' });
+          // The id of a WebSocket's call counts its calls: one a connection here.
+          expect(text).toBe(told[0]?.text);
+        }
+      }
+      expect(await at.entries()).toEqual(before);
+    });
+
+    it.each(doorsOf(type))('is refused to strangers over %s', async (door) => {
+      const { refusal } = await callOver(at.world, door, { path, input: input('alice', alices), token: null });
+      expect(refusal).toMatchObject({ code: 'UNAUTHORIZED' });
+    });
+
+    it('is refused while it cannot be recorded, and shows nothing', async () => {
+      const token = await at.token('root');
+      await withoutAuditLog(at.sql, async () => {
+        for (const door of doorsOf(type)) {
+          const told = await callOver(at.world, door, { path, input: input('alice', alices), token });
+          expect(told).toMatchObject({ ok: false, refusal: { code: 'UNAVAILABLE' } });
+          expect(told.text).not.toContain('Of Alice');
+          expect(told.text).not.toContain('audit_log');
+        }
+      });
+    });
+
+    if (path !== 'supervisor.observe') {
+      it.each(doorsOf(type))('is on record over %s', async (door) => {
+        const before = (await at.entries()).length;
+        const reason = path === 'supervisor.auditLog' ? {} : { reason: `Ticket over ${door}` };
+        await callOver(at.world, door, {
+          path,
+          input: { ...input('alice', alices), ...reason },
+          token: await at.token('root'),
+        });
+        const hasSubject = !['supervisor.live', 'supervisor.searchUsers'].includes(path);
+        const asked = input('alice', alices);
+        expect((await at.entries()).slice(before)).toEqual([
+          {
+            id: expect.any(String),
+            at: expect.any(Date),
+            actorId: 'root',
+            actorRole: 'admin',
+            action,
+            subjectId: hasSubject ? 'alice' : null,
+            sessionId: asked['sessionId'] ?? null,
+            connectionId: null,
+            clientAddress: expect.stringMatching(/^(::ffff:)?127\.0\.0\.1$|^::1$/u),
+            requestId: expect.stringMatching(/^[0-9a-f-]{36}(\.\d+)?$/u),
+            reason: reason.reason ?? null,
+          },
+        ]);
+      });
+    }
+  });
+
+  it('is on record under the id that the answer carries', async () => {
+    const token = await at.token('sue');
+    const headers = { 'x-request-id': '01900000-0000-7000-8000-00000000aaaa' };
+    const { headers: answered } = await callRest(at.world, 'GET /api/chat/live', { token, headers });
+    expect((await at.entries()).at(-1)?.requestId).toBe(answered.get('x-request-id'));
+  });
+
+  it('is on record also where there is nothing to see', async () => {
+    const bobs = await at.conversation('bob', 'Of Bob');
+    const cases: [string, Input, Input][] = [
+      ['supervisor.userSessions', { userId: 'nobody' }, { subjectId: 'nobody', sessionId: null }],
+      ['supervisor.userSession', { userId: 'nobody', sessionId: alices }, { subjectId: 'nobody', sessionId: alices }],
+      [
+        'supervisor.userSession',
+        { userId: 'alice', sessionId: unknownId },
+        { subjectId: 'alice', sessionId: unknownId },
+      ],
+      ['supervisor.userSession', { userId: 'alice', sessionId: bobs }, { subjectId: 'alice', sessionId: bobs }],
+      ['supervisor.stop', { sessionId: unknownId }, { subjectId: null, sessionId: unknownId }],
+    ];
+    for (const [path, input, recorded] of cases) {
+      const { refusal } = await callOver(at.world, 'http', { path, input, token: await at.token('sue') });
+      expect(refusal).toMatchObject({ code: 'NOT_FOUND' });
+      expect((await at.entries()).at(-1)).toMatchObject({ ...recorded, action: looks[path]?.action });
+    }
+  });
+
+  it('does not tell a search from another on record', async () => {
+    await at.ask('supervisor.searchUsers', { query: 'canary-query' });
+    expect(JSON.stringify(await at.entries())).not.toContain('canary-query');
+  });
+
+  it('is a session with its user and messages', async () => {
+    const own = await at.world.trpc('alice').trpc.session.get.query({ sessionId: alices });
+    for (const door of doorsOf('query')) {
+      const seen = await at.ask<UserSessionOutput>(
+        'supervisor.userSession',
+        { userId: 'alice', sessionId: alices },
+        { door },
+      );
+      expect(seen).toEqual({ ...own, user: expect.objectContaining({ id: 'alice', role: 'enduser', plan: 'free' }) });
+    }
+    const { messages, pagination } = await at.ask<UserSessionOutput>('supervisor.userSession', {
+      userId: 'alice',
+      sessionId: alices,
+      messageLimit: 1,
+    });
+    expect(messages).toEqual(own.messages.slice(-1));
+    expect(pagination).toMatchObject({ limit: 1, total: 2, hasMore: true });
+  });
+
+  it.each([
+    ['supervisor.userSessions', { userId: 'alice' }],
+    ['supervisor.searchUsers', { query: 'ali' }],
+    ['supervisor.auditLog', {}],
+  ])('%s takes pages within their bounds', async (path, input) => {
+    const wrong: [Input, string][] = [
+      [{ page: 0 }, 'page'],
+      [{ limit: 0 }, 'limit'],
+      [{ limit: 101 }, 'limit'],
+      [{ limit: 'abc' }, 'limit'],
+      [{ limit: '1e3' }, 'limit'],
+      [{ cursor: 'unreadable' }, 'cursor'],
+      [{ page: 1, cursor: 'eyJ9' }, 'cursor'],
+      [{ cursor: Buffer.from('["x"]').toString('base64url') }, 'cursor'],
+    ];
+    const token = await at.token('root');
+    for (const [paging, field] of wrong) {
+      const { refusal } = await callOver(at.world, 'rest', { path, input: { ...input, ...paging }, token });
+      expect(refusal).toMatchObject({ code: 'BAD_REQUEST', errors: [{ path: field }] });
+    }
+  });
+
+  it.each([
+    ['supervisor.searchUsers', { query: '' }, 'query'],
+    ['supervisor.searchUsers', { query: 'x'.repeat(201) }, 'query'],
+    ['supervisor.searchUsers', { query: 'a\u0000b' }, 'query'],
+    ['supervisor.searchUsers', { query: 'abc', role: 'king' }, 'role'],
+    ['supervisor.auditLog', { from: 'yesterday' }, 'from'],
+    ['supervisor.userSessions', { userId: 'alice', reason: 'x'.repeat(501) }, 'reason'],
+    ['supervisor.userSessions', { userId: '\u0000' }, 'userId'],
+  ])('%s refuses %j', async (path, input, field) => {
+    const { refusal } = await callOver(at.world, 'http', { path, input, token: await at.token('root') });
+    expect(refusal).toMatchObject({ code: 'BAD_REQUEST', errors: [{ path: field }] });
+  });
+
+  it('pages through the sessions of a user', async () => {
+    const { trpc } = at.world.trpc('pat');
+    const ids: string[] = [];
+    for (let index = 0; index < 5; index += 1)
+      ids.unshift((await trpc.session.create.mutate({ title: `${index}` })).sessionId);
+    await trpc.session.create.mutate({ temporary: true });
+    const list = (input: Input) =>
+      at.ask<UserSessionsOutput>('supervisor.userSessions', { userId: 'pat', limit: 2, ...input });
+    const idsOf = ({ sessions }: UserSessionsOutput) => sessions.map(({ id }) => id);
+    const base = { limit: 2, total: 5, totalPages: 3 };
+    const first = await list({});
+    expect([idsOf(first), first.pagination]).toEqual([
+      ids.slice(0, 2),
+      { ...base, page: 1, hasMore: true, nextCursor: expect.any(String) },
+    ]);
+    expect(first.user).toMatchObject({ id: 'pat', sessionCount: 5 });
+    expect(idsOf(await list({ page: 2 }))).toEqual(ids.slice(2, 4));
+    const last = await list({ page: 3 });
+    expect([idsOf(last), last.pagination]).toEqual([
+      ids.slice(4),
+      { ...base, page: 3, hasMore: false, nextCursor: null },
+    ]);
+    expect((await list({ page: 9 })).pagination).toEqual({ ...base, page: 9, hasMore: false, nextCursor: null });
+    const cursor = first.pagination.nextCursor;
+    for (const sessionId of ids.slice(1, 3)) await trpc.session.delete.mutate({ sessionId });
+    const after = await list({ cursor });
+    expect([idsOf(after), after.pagination]).toMatchObject([ids.slice(3), { page: null, total: 3, hasMore: false }]);
+    await at.world.trpc('pia').trpc.session.list.query();
+    expect(await list({ userId: 'pia' })).toMatchObject({ sessions: [], pagination: { total: 0, totalPages: 0 } });
+  });
+
+  it('finds users whom the service has seen', async () => {
+    const token = await at.world.token('id-of-zoë', {
+      username: 'Zoë_100%',
+      email: 'zoe@example.com',
+      role: 'supervisor',
+    });
+    await callRest(at.world, 'GET /api/chat/sessions', { token });
+    const find = async (query: string, further: Input = {}) => {
+      const found = await Promise.all(
+        doorsOf('query').map((door) =>
+          at.ask<SearchUsersOutput>('supervisor.searchUsers', { query, ...further }, { door }),
+        ),
+      );
+      for (const one of found) expect(one).toEqual(found[0]);
+      return found[0]?.users.map(({ id }) => id);
+    };
+    for (const query of ['ZOË', 'zo', 'oë_', '0%', '_100%', 'OE@EX', 'of-zo', 'id']) {
+      expect([query, await find(query)]).toEqual([query, query === '0%' ? [] : ['id-of-zoë']]);
+    }
+    expect(await find('zoë', { role: 'supervisor' })).toEqual(['id-of-zoë']);
+    expect(await find('zoë', { role: 'enduser' })).toEqual([]);
+  });
+
+  it('are the sessions that are generating, the latest first', async () => {
+    const older = await at.running('ann', 'Older of two');
+    const newer = await at.running('ben', 'Newer of two');
+    const live = () => at.ask<LiveOutput>('supervisor.live');
+    await vi.waitFor(async () => {
+      const { sessions } = await live();
+      expect(sessions).toMatchObject([
+        { session: { id: newer.sessionId, status: 'streaming' }, user: { id: 'ben' }, outputTokens: 3, observers: 0 },
+        { session: { id: older.sessionId, activeStreamId: older.streamId }, user: { id: 'ann' }, outputTokens: 3 },
+      ]);
+      expect(sessions[0]?.modelId).toBe(sessions[0]?.session.modelId);
+      expect(Date.parse(sessions[0]?.startedAt ?? '')).toBeGreaterThanOrEqual(Date.parse(sessions[1]?.startedAt ?? ''));
+    }, patience);
+    await using socket = await openRawSocket(at.world.url, { token: await at.token('sue') });
+    await socket.call('subscription', 'supervisor.observe', { sessionId: older.sessionId });
+    expect((await live()).sessions.map(({ observers }) => observers)).toEqual([0, 1]);
+    for (const { call } of [older, newer]) call.releaseAll();
+    await vi.waitFor(async () => expect((await live()).sessions).toEqual([]), patience);
+  });
+
+  it('stops an answer, as the one whose session it is', async () => {
+    const { trpc, sessionId, streamId, call } = await at.running('cat', 'Stopped by a supervisor');
+    const { message } = await at.ask<{ message: Message }>('supervisor.stop', { sessionId }, { door: 'rest' });
+    expect(message).toMatchObject({
+      id: streamId,
+      status: 'stopped',
+      stoppedBy: 'supervisor',
+      content: 'One two three',
+    });
+    await call.ended;
+    expect(call.state).toBe('cancelled');
+    expect((await trpc.session.get.query({ sessionId })).messages.at(-1)).toEqual(message);
+    expect((await at.entries()).at(-1)).toMatchObject({ action: 'generation.stop', subjectId: 'cat', sessionId });
+    await expect(at.ask('supervisor.stop', { sessionId })).rejects.toMatchObject({ refusal: { code: 'CONFLICT' } });
+  });
+});
+
+describe.each(['sqlite'] as const)('where a reason is required (%s)', (kind) => {
+  let at: Supervised;
+  let alices: string;
+  beforeAll(async () => {
+    at = await supervisedWorld({ kind, env: { SUPERVISION_REQUIRE_REASON: 'true' } });
+    alices = await at.conversation('alice', 'Of Alice');
+  });
+  afterAll(() => at[Symbol.asyncDispose]());
+
+  it.each(paths.filter((path) => path !== 'supervisor.auditLog'))('%s takes none without', async (path) => {
+    const { type, input } = looks[path] ?? { type: '', input: () => ({}) };
+    const token = await at.token('sue');
+    for (const door of doorsOf(type)) {
+      const { refusal } = await callOver(at.world, door, { path, input: input('alice', alices), token });
+      expect(refusal).toMatchObject({ code: 'BAD_REQUEST', errors: [{ path: 'reason' }] });
+    }
+    expect(await at.entries()).toEqual([]);
+  });
+
+  it('looks are taken with one, and the log is read without', async () => {
+    const reason = 'Ticket 4711';
+    await at.ask('supervisor.userSession', { userId: 'alice', sessionId: alices, reason }, { door: 'rest' });
+    await at.ask('supervisor.stop', { sessionId: alices, reason }, { door: 'rest' }).catch(() => undefined);
+    const { entries } = await at.ask<{ entries: { reason: string | null }[] }>(
+      'supervisor.auditLog',
+      {},
+      { as: 'root' },
+    );
+    expect(entries.map((entry) => entry.reason)).toEqual([null, reason, reason]);
+  });
+});
+
+describe.skipIf(!isAvailable('postgres'))('two servers on one Postgres', { timeout: 60_000 }, () => {
+  let at: Supervised;
+  let there: string;
+  beforeAll(async () => {
+    at = await supervisedWorld({ kind: 'postgres' });
+    there = (await at.world.spawn()).url;
+  }, 60_000);
+  afterAll(() => at[Symbol.asyncDispose]());
+
+  it('tell what both of them write, and stop it for one another', async () => {
+    const here = await at.running('ann', 'Written here');
+    const other = await at.running('ben', 'Written there', there);
+    for (const url of [at.world.url, there]) {
+      const { sessions } = await at.ask<LiveOutput>('supervisor.live', {}, { url });
+      expect(sessions.map(({ session }) => session.id)).toEqual([other.sessionId, here.sessionId]);
+    }
+    for (const [url, { sessionId, call }] of [
+      [at.world.url, other],
+      [there, here],
+    ] as const) {
+      const { message } = await at.ask<{ message: Message }>('supervisor.stop', { sessionId }, { url });
+      expect(message).toMatchObject({ status: 'stopped', stoppedBy: 'supervisor', content: 'One two three' });
+      await call.ended;
+      expect(call.state).toBe('cancelled');
+    }
+    expect(await at.ask<LiveOutput>('supervisor.live')).toEqual({ sessions: [] });
+  });
+
+  it.each(paths)('%s waits for its record to be committed', async (path) => {
+    const { input } = looks[path] ?? { input: () => ({}) };
+    const sessionId = await at.conversation('alice', `Behind the log of ${path}`);
+    const before = (await at.entries()).length;
+    await at.sql.run('begin; lock table audit_log in share mode');
+    await using socket = await openRawSocket(at.world.url, { token: await at.token('root') });
+    const type = (looks[path]?.type ?? 'query') as 'query' | 'mutation' | 'subscription';
+    const answered = socket.call(type, path, input('alice', sessionId));
+    try {
+      await vi.waitFor(async () => expect(await at.sql.number(waitingForAuditLog)).toBe(1), patience);
+      expect(socket.replies.filter(({ result }) => result?.type !== 'started')).toEqual([]);
+      expect(await at.entries()).toHaveLength(before);
+    } finally {
+      await at.sql.run('commit');
+    }
+    await answered;
+    expect((await at.entries()).length).toBeGreaterThan(before);
+  });
+});
+
+const waitingForAuditLog = `
+  select count(*) from pg_locks where not granted and relation = 'audit_log'::regclass`;

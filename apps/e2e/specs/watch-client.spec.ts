@@ -1,0 +1,209 @@
+import { join } from 'node:path';
+import { createChatClient, type ObservationStreamEvent } from '@chat-service/client-sdk';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { createCutSockets } from '../src/cut-sockets.ts';
+import { describeEachDatabase } from '../src/describe-databases.ts';
+import { startShell } from '../src/shell.ts';
+import { startWorld, type World } from '../src/world.ts';
+
+const root = join(import.meta.dirname, '../../..');
+const chunks = ['The ', 'süße', ' 🐟.'];
+/** What an observer is told, but for where the observation stands. */
+const whole = ['history-start', 'message', 'message', 'history-end', 'message', 'start', ...chunks, 'done'];
+const historyLength = 4;
+/** Cuts also count `connected`, and what may be told of status and observers in between. */
+const cutPoints = Array.from({ length: whole.length + 4 }, (_, after) => after);
+
+const told = (events: readonly ObservationStreamEvent[]) =>
+  events.filter(({ type }) => type !== 'observer').map((event) => (event.type === 'chunk' ? event.text : event.type));
+
+describeEachDatabase('observing through the SDK', (kind) => {
+  let world: World;
+  let count = 0;
+  beforeAll(async () => {
+    world = await startWorld({ kind });
+    world.openai.script(/^Watched/u, { chunks, hold: 'every' });
+  });
+  afterAll(() => world[Symbol.asyncDispose]());
+
+  const supervisorToken = () => world.token('boss', { role: 'supervisor', username: 'Boss' });
+
+  /** A session of a user of its own, with one turn in it. */
+  async function prepare() {
+    count += 1;
+    const client = world.client(`watched-${count}`);
+    const { sessionId } = await client.sessions.create();
+    await client.messages.send({ sessionId, message: 'Before' });
+    return { client, sessionId, message: `Watched <${count}>` };
+  }
+
+  async function callOf(message: string) {
+    const index = await vi.waitFor(() => {
+      const found = world.openai.calls.findIndex(({ lastUserMessage }) => lastUserMessage === message);
+      expect(found).toBeGreaterThanOrEqual(0);
+      return found;
+    });
+    return world.openai.call(index);
+  }
+
+  it.each(cutPoints)('three lost connections in a row after event %i', async (after) => {
+    const { client, sessionId, message } = await prepare();
+    const sockets = createCutSockets([after, 1, 0]);
+    await using boss = createChatClient({
+      url: world.url,
+      token: supervisorToken,
+      WebSocket: sockets.WebSocket,
+      retryDelayMs: () => 5,
+    });
+    const observation = boss.supervisor.observe(sessionId, { reason: `cut ${after}` });
+    const events: ObservationStreamEvent[] = [];
+    let ended: Awaited<ReturnType<typeof client.sessions.get>> | null = null;
+    const reading = (async () => {
+      for await (const event of observation) {
+        events.push(event);
+        if (event.type !== 'done') continue;
+        ended = await client.sessions.get({ sessionId });
+        expect(observation.state.messages).toEqual(ended.messages);
+      }
+    })();
+    const until = (length: number) =>
+      vi.waitFor(() => expect(told(events).length).toBeGreaterThanOrEqual(length), { timeout: 10_000, interval: 5 });
+
+    await until(historyLength);
+    const { streamId } = await client.messages.start({ sessionId, message });
+    const call = await callOf(message);
+    for (const index of chunks.keys()) {
+      await call.reached(index);
+      await until(historyLength + 2 + index);
+      call.release();
+    }
+    await until(whole.length - 1);
+    call.releaseAll();
+    await until(whole.length);
+    await vi.waitFor(() => expect(ended).not.toBeNull());
+    await client.sessions.delete({ sessionId });
+    await reading;
+
+    expect(told(events)).toEqual([...whole, 'session-deleted']);
+    const ids = events.filter(({ type }) => type !== 'observer').map(({ id }) => id);
+    expect(ids).toEqual([...new Set(ids)].toSorted());
+    expect(events.find(({ type }) => type === 'done')).toMatchObject({ streamId });
+    expect(observation.state).toMatchObject({
+      ended: 'session-deleted',
+      messages: [],
+      user: { id: `watched-${count}` },
+    });
+    if (after <= whole.length) expect(sockets.opened()).toBe(4);
+  });
+
+  it('a token that ends: another one goes on where the first one stood', async () => {
+    const { client, sessionId } = await prepare();
+    let issued = 0;
+    await using boss = createChatClient({
+      url: world.url,
+      retryDelayMs: () => 5,
+      token: () => {
+        issued += 1;
+        // The service takes a token for 30 s after its end.
+        return world.token('boss', { role: 'supervisor', ...(issued === 1 && { expiresIn: -28 }) });
+      },
+    });
+    const observation = boss.supervisor.observe(sessionId);
+    const events: ObservationStreamEvent[] = [];
+    const reading = (async () => {
+      for await (const event of observation) events.push(event);
+    })();
+    await vi.waitFor(() => expect(issued).toBe(2), { timeout: 10_000 });
+    await client.sessions.update({ sessionId, title: 'Later' });
+    await client.sessions.delete({ sessionId });
+    await reading;
+    expect(told(events)).toEqual([...whole.slice(0, historyLength), 'session-updated', 'session-deleted']);
+    expect(events.some((event) => event.type === 'observer' && event.status === 'ended')).toBe(false);
+  });
+
+  it('lists what is live, users, sessions and who looked', async () => {
+    const { client, sessionId, message } = await prepare();
+    const userId = `watched-${count}`;
+    await client.messages.start({ sessionId, message });
+    const call = await callOf(message);
+    await using boss = createChatClient({ url: world.url, token: supervisorToken });
+    const { sessions } = await boss.supervisor.live();
+    expect(sessions.map(({ session }) => session.id)).toContain(sessionId);
+    const found: string[] = [];
+    for await (const session of boss.supervisor.sessions(userId, { reason: 'why' })) found.push(session.id);
+    expect(found).toEqual([sessionId]);
+    const detail = await boss.supervisor.session(userId, sessionId);
+    expect(detail).toMatchObject({ user: { id: userId }, session: { id: sessionId } });
+    const stopped = await boss.supervisor.stop(sessionId, { reason: 'enough' });
+    expect(stopped.message).toMatchObject({ status: 'stopped', stoppedBy: 'supervisor' });
+    call.releaseAll();
+    await using admin = createChatClient({ url: world.url, token: await world.token('root', { role: 'admin' }) });
+    const actions = new Set<string>();
+    for await (const entry of admin.supervisor.auditLog({ subjectId: userId })) {
+      if (entry.actorId === 'root') continue;
+      expect(entry).toMatchObject({ actorId: 'boss', subjectId: userId });
+      actions.add(entry.action);
+    }
+    expect(actions.size).toBe(3);
+    await expect(client.supervisor.live()).rejects.toMatchObject({ name: 'ForbiddenError' });
+  });
+});
+
+describe('the watching example', () => {
+  let world: World;
+  beforeAll(async () => {
+    world = await startWorld({ kind: 'sqlite' });
+    world.openai.script(/^Watched/u, { chunks, hold: 'every' });
+  });
+  afterAll(() => world[Symbol.asyncDispose]());
+
+  const command = async (flags: string, role = 'supervisor') =>
+    `exec node --conditions=@chat-service/source examples/watch/src/main.ts --url ${world.url} --token ${await world.token('boss', { role })} ${flags}`;
+  const shellOptions = { cwd: root, env: process.env };
+
+  it('lists what is live, shows the chosen one as it is written, and leaves with ctrl-C', async () => {
+    const client = world.client('alice');
+    const { sessionId } = await client.sessions.create({ title: 'Fish' });
+    const stream = client.messages.stream({ sessionId, message: 'Watched' });
+    const call = await world.openai.call(0);
+    await call.reached(0);
+    call.release();
+    await using shell = startShell(await command('--reason example'), { ...shellOptions, input: '7\n1\n' });
+    expect(await shell.says('The ')).toBe('user> Watched\nassistant> The ');
+    call.release();
+    await shell.says('The süße');
+    call.releaseAll();
+    const { content } = await stream.finalMessage();
+    await shell.says(`${content}\n`);
+    await client.messages.send({ sessionId, message: 'Next' });
+    await shell.says('user> Next\n');
+    shell.interrupt();
+    const { code, stdout, stderr } = await shell.result;
+    expect(code).toBe(0);
+    expect(stdout).toContain(
+      `user> Watched\nassistant> ${chunks.join('')}\nuser> Next\nassistant> Hello from the fake.`,
+    );
+    expect(stderr).toMatch(/^1 {2}alice “Fish”: test-model, \d+ tokens\nNumber\? There is no number 7\.\n/u);
+    expect(stderr).toContain(`session ${sessionId} of alice (streaming, nobody else is watching)\n`);
+    expect(stderr).toContain('(idle, nobody else is watching)\n');
+  });
+
+  it('shows a session to its end, and says why it cannot', async () => {
+    const client = world.client('alice');
+    const { sessionId } = await client.sessions.create();
+    await client.messages.send({ sessionId, message: 'Hello' });
+    await using shell = startShell(await command(`--session ${sessionId}`), shellOptions);
+    await shell.says('assistant> Hello from the fake.\n');
+    await client.sessions.delete({ sessionId });
+    const { code, stdout, stderr } = await shell.result;
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'user> Hello\nassistant> Hello from the fake.\n' });
+    expect(stderr).toContain('(the session was deleted)\n');
+
+    await using gone = startShell(await command(`--session ${sessionId}`), shellOptions);
+    expect(await gone.result).toMatchObject({ code: 1, stdout: '', stderr: 'There is no such session.\n' });
+    await using refused = startShell(await command('', 'enduser'), shellOptions);
+    expect(await refused.result).toMatchObject({ code: 1, stderr: expect.stringContaining('supervisors') });
+    await using wrong = startShell(await command('--sesion x'), shellOptions);
+    expect(await wrong.result).toMatchObject({ code: 2, stderr: expect.stringContaining('Usage:') });
+  });
+});
