@@ -253,6 +253,26 @@ describeEachDatabase('what an Accounting Service charges', (kind) => {
     },
   );
 
+  it('gives back what is held too late for the delivery that is under way', async () => {
+    const user = await started.user();
+    const sessionId = await user.openSession();
+    const claim = started.gates.hold('reserving');
+    const delivery = started.gates.hold('delivered');
+    const sent = user.send(sessionId);
+    await claim.reached;
+    await started.journal.letWaitsPass();
+    world.openai.script('Hi', { chunks: words, times: 1 });
+    const next = user.send(sessionId);
+    // The service says that nothing is held, which is so no more once the owner has asked.
+    await delivery.reached;
+    claim.release();
+    expect(await sent).toMatchObject({ status: 503, refusal: { code: 'UNAVAILABLE' } });
+    delivery.release();
+    expect((await next).status).toBe(200);
+    await started.journal.check({ userIds: [user.id] });
+    expect(world.accounting.totals(user.id)).toMatchObject({ held: 0, spent: costOf(1, words.length) });
+  });
+
   it('gives back what a late answer holds for a session that was deleted meanwhile', async () => {
     const user = await started.user();
     const sessionId = await user.openSession();

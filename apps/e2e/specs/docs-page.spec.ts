@@ -10,63 +10,15 @@ beforeAll(async () => {
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
-describe('the documentation page', () => {
-  const get = (path: string, headers: Record<string, string> = {}) =>
-    fetch(`${world.url}${path}`, { headers, redirect: 'manual' });
-
-  it('names nothing of another host, and its policy allows nothing of one', async () => {
-    const answer = await get('/api/docs');
-    const html = await answer.text();
-    expect(answer.headers.get('content-type')).toBe('text/html; charset=utf-8');
-    expect([...html.matchAll(/(?:src|href)="([^"]*)"/gu)].map(([, address = '']) => address)).toEqual([
-      'data:,',
-      'openapi.json',
-      expect.stringMatching(/^docs\/scalar-[\d.]+\.js$/u),
-      expect.stringMatching(/^docs\/start-[0-9a-f]+\.js$/u),
-    ]);
-    expect(html).not.toContain('://');
-    const policy = answer.headers.get('content-security-policy') ?? '';
-    expect(policy).toContain("default-src 'none'");
-    const sources = policy.split('; ').flatMap((directive) => directive.split(' ').slice(1));
-    expect(new Set(sources)).toEqual(new Set(["'none'", "'self'", "'unsafe-inline'", 'data:']));
-    expect(policy).toContain("script-src 'self';");
-  });
-
-  it('is asked about again, and its scripts are kept for ever', async () => {
-    for (const path of ['/api/docs', '/api/openapi.json']) {
-      const { headers } = await get(path);
-      expect([path, headers.get('cache-control')]).toEqual([path, 'public, no-cache']);
-      const etag = headers.get('etag') ?? '';
-      for (const known of [etag, `W/${etag}`, `"other", ${etag}`]) {
-        const again = await get(path, { 'if-none-match': known });
-        expect([path, again.status, await again.text()]).toEqual([path, 304, '']);
-      }
-      expect((await get(path, { 'if-none-match': '"other"' })).status).toBe(200);
-    }
-    const html = await (await get('/api/docs')).text();
-    for (const [, script = ''] of html.matchAll(/script src="([^"]*)"/gu)) {
-      const plain = await get(`/api/${script}`, { 'accept-encoding': 'identity' });
-      expect([script, plain.headers.get('content-encoding')]).toEqual([script, null]);
-      const packed = await get(`/api/${script}`, { 'accept-encoding': 'gzip' });
-      expect([script, packed.headers.get('content-encoding')]).toEqual([script, 'gzip']);
-      expect(packed.headers.get('cache-control')).toBe('public, max-age=31536000, immutable');
-      expect(await packed.text()).toBe(await plain.text());
-    }
-  });
-
-  it('is nothing else: no other file, and one address', async () => {
-    for (const path of ['/api/docs/nothing.js', '/api/docs/package.json', '/api/docs/..%2Fpackage.json']) {
-      const answer = await get(path);
-      expect([path, answer.status, answer.headers.get('content-type')]).toEqual([
-        path,
-        404,
-        'application/problem+json',
-      ]);
-    }
-    const slash = await get('/api/docs/');
-    const { href } = new URL(slash.headers.get('location') ?? '', `${world.url}/api/docs/`);
-    expect([slash.status, href]).toEqual([308, `${world.url}/api/docs`]);
-  });
+it('the documentation page finds its scripts and its document where it is', async () => {
+  const page = new URL(`${world.url}/api/docs`);
+  const html = await (await fetch(page)).text();
+  const addresses = [...html.matchAll(/(?:src|href)="([^"]*)"/gu)].map(([, address = '']) => new URL(address, page));
+  const found = addresses.filter(({ protocol }) => protocol !== 'data:');
+  expect(found).toHaveLength(3);
+  for (const { href, origin } of found) {
+    expect([href, origin, (await fetch(href)).status]).toEqual([href, world.url, 200]);
+  }
 });
 
 if (chromiumPath === null) {

@@ -18,9 +18,9 @@ interface Command {
   readonly input: Input;
 }
 
-/** Stands for the id of a twin's own session or message, by its age. */
+/** Stands for the id of a twin's own session or message, by its age, or for the twin's own. */
 interface Reference {
-  readonly of: 'session' | 'message';
+  readonly of: 'session' | 'message' | 'user';
   readonly nth: number;
 }
 
@@ -54,6 +54,10 @@ const reference = (of: Reference['of']) =>
     { weight: 1, arbitrary: fc.constantFrom('01890a5d-ac96-774b-bcce-b302099a8057', 'not-a-uuid', 'a/b c%') },
   );
 const session = reference('session');
+const user = fc.oneof(
+  { weight: 8, arbitrary: fc.constant<Reference>({ of: 'user', nth: 0 }) },
+  { weight: 1, arbitrary: fc.constantFrom('nobody', 'a/b c%', 'a\u0000b', 'x'.repeat(513)) },
+);
 const message = fc.oneof(
   fc.string({ minLength: 1, maxLength: 40, unit: 'binary' }),
   fc.constantFrom('Hi', '\n', '<b>'),
@@ -74,6 +78,8 @@ const title = either(fc.constantFrom('A title', null, '🌍'.repeat(200), '🌍'
 const systemPrompt = either(fc.constantFrom('', 'Be brief.', null));
 const key = fc.constantFrom('k1', 'k2', '', 'a b', 'x'.repeat(256));
 const unknown = fc.constantFrom<unknown>(1, null, 'x');
+const reason = queried('Asked to look', '', 'x'.repeat(501));
+const time = queried('2026-01-01T00:00:00Z', '2999-01-01T00:00:00.000Z', 'yesterday', '');
 
 const sending = {
   sessionId: session,
@@ -166,6 +172,26 @@ const commands: Readonly<Record<string, fc.Arbitrary<Command>>> = {
     sessionId: either(session),
     unheardOf: unknown,
   }),
+  'account.usage': command('account.usage', {}),
+  'supervisor.live': command('supervisor.live', { reason }),
+  'supervisor.stop': command('supervisor.stop', { sessionId: session, reason, unheardOf: unknown }, ['sessionId']),
+  'supervisor.userSessions': command('supervisor.userSessions', { userId: user, reason, ...listing }, ['userId']),
+  'supervisor.userSession': command(
+    'supervisor.userSession',
+    { userId: user, sessionId: session, messageLimit: queried(1, 500, 501, 0, 'x'), reason },
+    ['userId', 'sessionId'],
+  ),
+  'supervisor.searchUsers': command(
+    'supervisor.searchUsers',
+    { query: user, role: queried('admin', 'enduser', 'nobody'), reason, ...listing },
+    ['query'],
+  ),
+  // Of one's own reading alone: the other twin reads as much.
+  'supervisor.auditLog': command(
+    'supervisor.auditLog',
+    { actorId: user, subjectId: user, from: time, to: time, ...listing },
+    ['actorId'],
+  ),
   'system.health': command('system.health', {}),
   'system.version': command('system.version', {}),
 };
@@ -221,6 +247,7 @@ class Twin {
 
   #fill(value: unknown): unknown {
     if (!isReference(value)) return value;
+    if (value.of === 'user') return this.sub;
     const ids = value.of === 'session' ? this.#sessions : this.#messages;
     return ids[value.nth % Math.max(1, ids.length)] ?? '01890a5d-ac96-774b-bcce-000000000000';
   }
@@ -235,7 +262,8 @@ class Twin {
         return name;
       })
       .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/gu, 'time')
-      .replaceAll(/"nextCursor":"[\w-]+"/gu, '"nextCursor":"cursor"');
+      .replaceAll(/"nextCursor":"[\w-]+"/gu, '"nextCursor":"cursor"')
+      .replaceAll(/"remaining":\d+/gu, '"remaining":"some"');
     return JSON.parse(text);
   }
 }

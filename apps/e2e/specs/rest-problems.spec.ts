@@ -191,6 +191,11 @@ describeEachDatabase('a refusal over REST', (kind) => {
     }
   });
 
+  it('401 finds fault with no token where none was given', async () => {
+    const { headers } = await problem('GET /api/models', { sub: null, headers: { authorization: 'Basic YTpi' } });
+    expect(headers.get('www-authenticate')).toBe('Bearer realm="chat-service"');
+  });
+
   it('404 has the same bytes for what is foreign and what does not exist', async () => {
     const foreign = await openSession('mallory');
     const sent = await callRest<{ message: { id: string } }>(world, `POST /api/chat/sessions/${foreign}/messages`, {
@@ -322,6 +327,7 @@ describeEachDatabase('a refusal over REST', (kind) => {
     ['content-type', 'application/x-www-form-urlencoded'],
     ['content-type', 'application/jsonp'],
     ['content-type', 'application/merge-patch+json'],
+    ['content-type', 'application/json; charset=iso-8859-1'],
     ['content-encoding', 'gzip'],
   ])('415 for a body with %s: %s', async (header, value) => {
     const request = { body: {}, headers: { [header]: value } };

@@ -13,7 +13,7 @@ import { describeEachDatabase } from '../src/describe-databases.ts';
 import { openRawSocket } from '../src/raw-socket.ts';
 import { callRest } from '../src/rest.ts';
 import {
-  looks,
+  lookOf,
   paths,
   supervisedWorld,
   withoutAuditLog,
@@ -33,7 +33,7 @@ describeEachDatabase('what supervisors ask', (kind) => {
   afterAll(() => at[Symbol.asyncDispose]());
 
   describe.each(paths)('%s', (path) => {
-    const { type, input, action } = looks[path] ?? { type: '', input: () => ({}), action: '' };
+    const { type, input, action } = lookOf(path);
 
     it.each(doorsOf(type))('is refused to users over %s, the same whatever they ask for', async (door) => {
       const before = await at.entries();
@@ -126,7 +126,7 @@ describeEachDatabase('what supervisors ask', (kind) => {
     for (const [path, input, recorded] of cases) {
       const { refusal } = await callOver(at.world, 'http', { path, input, token: await at.token('sue') });
       expect(refusal).toMatchObject({ code: 'NOT_FOUND' });
-      expect((await at.entries()).at(-1)).toMatchObject({ ...recorded, action: looks[path]?.action });
+      expect((await at.entries()).at(-1)).toMatchObject({ ...recorded, action: lookOf(path).action });
     }
   });
 
@@ -290,7 +290,7 @@ describe.each(['sqlite'] as const)('where a reason is required (%s)', (kind) => 
   afterAll(() => at[Symbol.asyncDispose]());
 
   it.each(paths.filter((path) => path !== 'supervisor.auditLog'))('%s takes none without', async (path) => {
-    const { type, input } = looks[path] ?? { type: '', input: () => ({}) };
+    const { type, input } = lookOf(path);
     const token = await at.token('sue');
     for (const door of doorsOf(type)) {
       const { refusal } = await callOver(at.world, door, { path, input: input('alice', alices), token });
@@ -341,12 +341,11 @@ describe.skipIf(!isAvailable('postgres'))('two servers on one Postgres', { timeo
   });
 
   it.each(paths)('%s waits for its record to be committed', async (path) => {
-    const { input } = looks[path] ?? { input: () => ({}) };
+    const { type, input } = lookOf(path);
     const sessionId = await at.conversation('alice', `Behind the log of ${path}`);
     const before = (await at.entries()).length;
     await at.sql.run('begin; lock table audit_log in share mode');
     await using socket = await openRawSocket(at.world.url, { token: await at.token('root') });
-    const type = (looks[path]?.type ?? 'query') as 'query' | 'mutation' | 'subscription';
     const answered = socket.call(type, path, input('alice', sessionId));
     try {
       await vi.waitFor(async () => expect(await at.sql.number(waitingForAuditLog)).toBe(1), patience);

@@ -46,55 +46,58 @@ describeEachDatabase('observing through the SDK', (kind) => {
     return world.openai.call(index);
   }
 
-  it.each(cutPoints)('three lost connections in a row after event %i', async (after) => {
-    const { client, sessionId, message } = await prepare();
-    const sockets = createCutSockets([after, 1, 0]);
-    await using boss = createChatClient({
-      url: world.url,
-      token: supervisorToken,
-      WebSocket: sockets.WebSocket,
-      retryDelayMs: () => 5,
-    });
-    const observation = boss.supervisor.observe(sessionId, { reason: `cut ${after}` });
-    const events: ObservationStreamEvent[] = [];
-    let ended: Awaited<ReturnType<typeof client.sessions.get>> | null = null;
-    const reading = (async () => {
-      for await (const event of observation) {
-        events.push(event);
-        if (event.type !== 'done') continue;
-        ended = await client.sessions.get({ sessionId });
-        expect(observation.state.messages).toEqual(ended.messages);
+  it.each(cutPoints.filter((after) => kind === 'sqlite' || after % 4 === 0))(
+    'three lost connections in a row after event %i',
+    async (after) => {
+      const { client, sessionId, message } = await prepare();
+      const sockets = createCutSockets([after, 1, 0]);
+      await using boss = createChatClient({
+        url: world.url,
+        token: supervisorToken,
+        WebSocket: sockets.WebSocket,
+        retryDelayMs: () => 5,
+      });
+      const observation = boss.supervisor.observe(sessionId, { reason: `cut ${after}` });
+      const events: ObservationStreamEvent[] = [];
+      let ended: Awaited<ReturnType<typeof client.sessions.get>> | null = null;
+      const reading = (async () => {
+        for await (const event of observation) {
+          events.push(event);
+          if (event.type !== 'done') continue;
+          ended = await client.sessions.get({ sessionId });
+          expect(observation.state.messages).toEqual(ended.messages);
+        }
+      })();
+      const until = (length: number) =>
+        vi.waitFor(() => expect(told(events).length).toBeGreaterThanOrEqual(length), { timeout: 10_000, interval: 5 });
+
+      await until(historyLength);
+      const { streamId } = await client.messages.start({ sessionId, message });
+      const call = await callOf(message);
+      for (const index of chunks.keys()) {
+        await call.reached(index);
+        await until(historyLength + 2 + index);
+        call.release();
       }
-    })();
-    const until = (length: number) =>
-      vi.waitFor(() => expect(told(events).length).toBeGreaterThanOrEqual(length), { timeout: 10_000, interval: 5 });
+      await until(whole.length - 1);
+      call.releaseAll();
+      await until(whole.length);
+      await vi.waitFor(() => expect(ended).not.toBeNull());
+      await client.sessions.delete({ sessionId });
+      await reading;
 
-    await until(historyLength);
-    const { streamId } = await client.messages.start({ sessionId, message });
-    const call = await callOf(message);
-    for (const index of chunks.keys()) {
-      await call.reached(index);
-      await until(historyLength + 2 + index);
-      call.release();
-    }
-    await until(whole.length - 1);
-    call.releaseAll();
-    await until(whole.length);
-    await vi.waitFor(() => expect(ended).not.toBeNull());
-    await client.sessions.delete({ sessionId });
-    await reading;
-
-    expect(told(events)).toEqual([...whole, 'session-deleted']);
-    const ids = events.filter(({ type }) => type !== 'observer').map(({ id }) => id);
-    expect(ids).toEqual([...new Set(ids)].toSorted());
-    expect(events.find(({ type }) => type === 'done')).toMatchObject({ streamId });
-    expect(observation.state).toMatchObject({
-      ended: 'session-deleted',
-      messages: [],
-      user: { id: `watched-${count}` },
-    });
-    if (after <= whole.length) expect(sockets.opened()).toBe(4);
-  });
+      expect(told(events)).toEqual([...whole, 'session-deleted']);
+      const ids = events.filter(({ type }) => type !== 'observer').map(({ id }) => id);
+      expect(ids).toEqual([...new Set(ids)].toSorted());
+      expect(events.find(({ type }) => type === 'done')).toMatchObject({ streamId });
+      expect(observation.state).toMatchObject({
+        ended: 'session-deleted',
+        messages: [],
+        user: { id: `watched-${count}` },
+      });
+      if (after <= whole.length) expect(sockets.opened()).toBe(4);
+    },
+  );
 
   it('a token that ends: another one goes on where the first one stood', async () => {
     const { client, sessionId } = await prepare();

@@ -4,6 +4,7 @@ import { parseDatabaseUrl } from '@chat-service/server/db/database-url';
 import { vi } from 'vitest';
 import type { DatabaseKind } from '../../../packages/server/test/support/databases.ts';
 import { callsOf, openAccountingJournal, type AccountingJournal } from './accounting-journal.ts';
+import { patience } from './call-for.ts';
 import type { FakeRequest } from './fake-accounting.ts';
 import type { FakeCall, FakePlan } from './fake-openai.ts';
 import { createGates, type Gates } from './gates.ts';
@@ -122,7 +123,7 @@ function createUser(world: World, id: string, token: string): AccountUser {
         const [first] = callsOf(world.openai, streamId);
         if (first === undefined) throw new Error('the model was not called');
         return first;
-      });
+      }, patience);
       await made.reached(count);
       await vi.waitFor(async () => {
         const query = { type: 'query', path: 'session.get', input: { sessionId }, token } as const;
@@ -130,7 +131,7 @@ function createUser(world: World, id: string, token: string): AccountUser {
         const { messages } = read as { messages: { content: string }[] };
         const text = (plan.chunks ?? words).slice(0, count).join('');
         if (messages.at(-1)?.content !== text) throw new Error(`not "${text}" yet`);
-      });
+      }, patience);
       return { streamId, call: made };
     },
   };

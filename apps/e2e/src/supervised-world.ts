@@ -6,10 +6,16 @@ import { startWorld } from './world.ts';
 
 export type Input = Readonly<Record<string, unknown>>;
 
+/** A procedure of supervisors. */
+interface Look {
+  readonly type: 'query' | 'mutation' | 'subscription';
+  readonly input: (userId: string, sessionId: string) => Input;
+  /** What is then on record. */
+  readonly action: string;
+}
+
 /** Every procedure of supervisors: what is asked for of whom, and what is then on record. */
-export const looks: Readonly<
-  Record<string, { type: string; input: (userId: string, sessionId: string) => Input; action: string }>
-> = {
+const looks: Readonly<Record<string, Look>> = {
   'supervisor.observe': { type: 'subscription', input: (_, sessionId) => ({ sessionId }), action: 'observe.attach' },
   'supervisor.live': { type: 'query', input: () => ({}), action: 'live.list' },
   'supervisor.stop': { type: 'mutation', input: (_, sessionId) => ({ sessionId }), action: 'generation.stop' },
@@ -23,6 +29,12 @@ export const looks: Readonly<
   'supervisor.auditLog': { type: 'query', input: (userId) => ({ subjectId: userId }), action: 'audit.read' },
 };
 export const paths = Object.keys(looks);
+
+export function lookOf(path: string): Look {
+  const look = looks[path];
+  if (look === undefined) throw new Error(`there is no ${path}`);
+  return look;
+}
 
 const roles = { sue: 'supervisor', root: 'admin' } as const;
 type Supervisor = keyof typeof roles;

@@ -12,10 +12,10 @@ export interface Transcript {
 }
 
 export function createTranscript({ output, notices }: Pick<Terminal, 'output' | 'notices'>): Transcript {
-  /** The message whose line is still open, and what is there of it. */
-  let open: { readonly id: string; text: string } | null = null;
+  /** The message whose line is still open. */
+  let open: string | null = null;
   let begun = false;
-  /** What was shown last of each message: it may be told again. */
+  /** What has been shown of each message: it may be told again. */
   const shown = new Map<string, string>();
 
   function end(): void {
@@ -28,14 +28,14 @@ export function createTranscript({ output, notices }: Pick<Terminal, 'output' | 
     notices.write(`${words}\n`);
   }
 
+  /** Writes what is new of a message, on its own line where another one, or a note, has come in between. */
   function show({ id, role, content }: MessageSnapshot): void {
-    const appends = open?.id === id && content.startsWith(open.text);
-    if (!appends) {
-      end();
-      output.write(`${role}> `);
-    }
-    output.write(appends ? content.slice(open?.text.length) : content);
-    open = { id, text: content };
+    const before = shown.get(id) ?? '';
+    if (content === before) return;
+    const isMore = before !== '' && content.startsWith(before);
+    if (open !== id || !isMore) end();
+    output.write(isMore ? content.slice(before.length) : `${role}> ${content}`);
+    open = id;
     shown.set(id, content);
   }
 
@@ -70,7 +70,6 @@ export function createTranscript({ output, notices }: Pick<Terminal, 'output' | 
         case 'message-deleted':
           return note(`(message ${event.messageId} was deleted)`);
         case 'message':
-          if (shown.get(event.message.id) === event.message.content) return;
           show(event.message);
           return end();
         case 'done':
@@ -79,7 +78,7 @@ export function createTranscript({ output, notices }: Pick<Terminal, 'output' | 
           if (event.finishReason !== 'stop') note(`(${event.finishReason}${byWhom(event.message)})`);
           return;
         case 'error':
-          if (event.message.content !== '') show(event.message);
+          show(event.message);
           return note(`(failed: ${event.error.code})`);
         case 'start':
         case 'chunk':

@@ -37,6 +37,7 @@ import { createToSession } from './features/sessions/session-row.ts';
 import { createCallLimiter } from './features/limits/call-limiter.ts';
 import { createObservations } from './features/supervision/observations.ts';
 import { createObserverCounts } from './features/supervision/observer-counts.ts';
+import { createObservedNotices } from './features/supervision/observer-notices.ts';
 import { createSupervisionOperations } from './features/supervision/supervision-operations.ts';
 import { createSupervisionRouter } from './features/supervision/supervision-router.ts';
 import { createCheckHealth } from './features/system/check-health.ts';
@@ -132,7 +133,11 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
   // Nobody else can have this file open: what is live in it belonged to a process that is gone.
   if (location.kind === 'sqlite') await generations.recoverExpired.atStartAlone();
 
-  const messages = createMessageOperations({ database, clock, generations });
+  const counts = createObserverCounts({ database, clock, logger });
+  opened.defer(() => counts.stop());
+  const { notice } = config.supervision;
+  const observedNotices = notice ? createObservedNotices(counts) : null;
+  const messages = createMessageOperations({ database, clock, generations, observedNotices });
   const sessions = createSessionOperations({
     database,
     keys,
@@ -145,10 +150,10 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
     readNewestMessages: messages.readNewestMessages,
     defaultModelId,
     isKnownModel: (modelId) => models.catalogue.get(modelId) !== undefined,
+    observedNotices,
+    showObservers: notice ? counts.show : null,
   });
   const toSession = createToSession(defaultModelId);
-  const counts = createObserverCounts({ database, clock, logger });
-  opened.defer(() => counts.stop());
   const { leaseMs } = config.generations;
   const { followSession } = generations;
   const watching = { database, counts, followSession, toSession, clock, logger, newId, leaseMilliseconds: leaseMs };

@@ -14,8 +14,6 @@ const measuredSegments = 8;
 const measuredLength = 2000;
 
 /** What supervisors are told of all that runs. */
-export type LiveGenerationsStore = ReturnType<typeof createLiveGenerationsStore>;
-
 export function createLiveGenerationsStore({ tables }: Pick<Database, 'tables'>) {
   const { generations, generationSegments, sessions } = tables;
   return {

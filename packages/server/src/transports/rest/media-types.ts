@@ -1,6 +1,6 @@
-/** Whether an `Accept` header (RFC 9110) allows a media type; one that is absent allows all. */
-export function acceptsType(accept: string | null, type: string): boolean {
-  if (accept === null || accept.trim() === '') return true;
+/** How much an `Accept` header (RFC 9110) asks for a media type: from 0, not at all, to 1. One that is absent asks for any. */
+export function weightOf(accept: string | null, type: string): number {
+  if (accept === null || accept.trim() === '') return 1;
   const [main = ''] = type.split('/');
   const weights = new Map<string, number>();
   for (const range of accept.split(',')) {
@@ -10,10 +10,12 @@ export function acceptsType(accept: string | null, type: string): boolean {
     weights.set(name, Number.isNaN(weight) ? 1 : weight);
   }
   // The most specific range that names the type decides.
-  return (weights.get(type) ?? weights.get(`${main}/*`) ?? weights.get('*/*') ?? 0) > 0;
+  return weights.get(type) ?? weights.get(`${main}/*`) ?? weights.get('*/*') ?? 0;
 }
 
-/** Whether a `Content-Type` says JSON. */
+/** Whether a `Content-Type` says JSON, and in no other character set than JSON has. */
 export function isJsonType(contentType: string | null): boolean {
-  return contentType?.split(';', 1)[0]?.trim().toLowerCase() === 'application/json';
+  const [type, ...parameters] = (contentType ?? '').split(';').map((part) => part.trim().toLowerCase());
+  const charset = parameters.find((parameter) => parameter.startsWith('charset='));
+  return type === 'application/json' && (charset === undefined || /^charset=(["']?)utf-?8\1$/u.test(charset));
 }

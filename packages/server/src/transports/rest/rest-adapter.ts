@@ -70,8 +70,7 @@ export function createRestAdapter(options: RestAdapterOptions): RestAdapter {
 
   async function serve(rest: ServedRequest, match: RouteMatch): Promise<Response> {
     const { request, incoming, record } = rest;
-    const token = bearerToken(request.headers.get('authorization') ?? undefined);
-    const authentication = await judgeToken(authenticate, token);
+    const authentication = await judgeToken(authenticate, tokenOf(request));
     if (authentication.status === 'verified') record.userId = authentication.principal.userId;
     const [{ declaration } = { declaration: null }] = match.routes;
     if (declaration !== null) record.route = declaration.path;
@@ -172,7 +171,7 @@ export function createRestAdapter(options: RestAdapterOptions): RestAdapter {
     record.code = error.code;
     logCause(logger, error, record.requestId, record.route);
     const headers: Record<string, string> = { ...limitHeaders };
-    if (error.code === 'UNAUTHORIZED') headers['WWW-Authenticate'] = challenge(request.headers.has('authorization'));
+    if (error.code === 'UNAUTHORIZED') headers['WWW-Authenticate'] = challenge(tokenOf(request) !== null);
     // What has not been read of the body would be taken for the next request.
     if (!incoming.readableEnded && request.body !== null) headers['Connection'] = 'close';
     return problemResponse(error, record.requestId, headers);
@@ -195,6 +194,10 @@ export function createRestAdapter(options: RestAdapterOptions): RestAdapter {
       return serve(served, match).catch((error: unknown) => refuse(error, served));
     },
   };
+}
+
+function tokenOf({ headers }: Request): string | null {
+  return bearerToken(headers.get('authorization') ?? undefined);
 }
 
 function leavingOf(outgoing: ServerResponse): AbortSignal {

@@ -1,6 +1,7 @@
 import { eq } from 'drizzle-orm';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { fakeFaults } from '../../../../../apps/e2e/src/fake-accounting.ts';
+import { createOutboxStore, type DueDelivery } from '../../../src/clients/accounting/http/outbox-store.ts';
 import { describeEachDatabase } from '../../support/databases.ts';
 import { checkOf, createHttpWorld, errorOf, eventually, never, refusing } from './http-world.ts';
 import { openOutbox } from './outbox-rows.ts';
@@ -30,8 +31,10 @@ describeEachDatabase('deliveries to the Accounting Service', (fixture) => {
       await accounting[Symbol.asyncDispose]();
       accounting.nudge();
       await accounting.deliverDue(never());
-      expect(fake.requests).toEqual([]);
-      expect(await look().rows()).toHaveLength(1);
+      // Longer than a delivery takes.
+      for (let check = 0; check < 10; check += 1) await accounting.check(checkOf());
+      expect(new Set(fake.requests.map(({ operation }) => operation))).toEqual(new Set(['check']));
+      expect(await look().rows()).toMatchObject([{ attempts: 0 }]);
     });
   });
 
@@ -166,7 +169,29 @@ describeEachDatabase('deliveries to the Accounting Service', (fixture) => {
     });
   });
 
-  it('tells how much waits, and for how long', async () => {
+  it('have each row in one hand, as it was read, when it is due and not parked', async () => {
+    const { accounting } = await start();
+    const usageId = await look().settle(accounting);
+    const store = createOutboxStore(fixture.database);
+    const lease = async (row: DueDelivery | undefined) => (row === undefined ? null : store.lease(row, 'me', 30_000));
+    const [read] = await store.listDue(10);
+    const leased = await lease(read);
+    expect(leased).toMatchObject({ usageId, attempts: 1, refusals: 0 });
+    expect(await lease(read)).toBeNull();
+    await look().makeDue();
+    expect(await lease(read)).toBeNull();
+    const [again] = await store.listDue(10);
+    const { query, tables, dialect } = fixture.database;
+    await query.update(tables.accountingOutbox).set({ nextAttemptAt: dialect.nowPlus(60_000) });
+    expect(await lease(again)).toBeNull();
+    await look().makeDue();
+    if (leased !== null) await store.park(leased, { lastStatus: 422, refusals: 10 });
+    expect(await look().row(usageId)).toMatchObject({ state: 'parked' });
+    expect(await lease(again)).toBeNull();
+    expect(await store.listDue(10)).toEqual([]);
+  });
+
+  it('tell how much waits, and for how long', async () => {
     const { accounting } = await start();
     expect(await accounting.outboxStats()).toEqual({ pending: 0, parked: 0, oldestAgeMs: 0 });
     const usageId = await look().settle(accounting);

@@ -65,6 +65,7 @@ describeEachDatabase('searching users', (fixture) => {
         principal('40-jurij', { username: 'Юрий', email: 'ada.two@mail.test' }),
         principal('50-cjk', { username: '山田太郎🙂' }),
         principal('60-nobody'),
+        principal('70-grams', { username: 'wxyz xyzv' }),
       );
     });
 
@@ -104,6 +105,8 @@ describeEachDatabase('searching users', (fixture) => {
       ['laceada', []],
       ['m10-ada', []],
       ['\u001fad', []],
+      // All of it is there, but not in a row.
+      ['wxyzv', []],
       ["' or 1=1 --", []],
     ])('finds by %j', async (query, expected) => {
       const { users, pagination } = await search(query);

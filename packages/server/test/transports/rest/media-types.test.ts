@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { acceptsType, isJsonType } from '../../../src/transports/rest/media-types.ts';
+import { isJsonType, weightOf } from '../../../src/transports/rest/media-types.ts';
 
 describe('an Accept header', () => {
   it.each([
@@ -29,12 +29,19 @@ describe('an Accept header', () => {
     ['application/json;q=nonsense', true],
     [',,', false],
   ])('%j', (accept, expected) => {
-    expect(acceptsType(accept, 'application/json')).toBe(expected);
+    expect(weightOf(accept, 'application/json') > 0).toBe(expected);
   });
 
   it('of a browser that follows events', () => {
-    expect(acceptsType('text/event-stream', 'text/event-stream')).toBe(true);
-    expect(acceptsType('text/event-stream', 'application/json')).toBe(false);
+    expect(weightOf('text/event-stream', 'text/event-stream')).toBe(1);
+    expect(weightOf('text/event-stream', 'application/json')).toBe(0);
+  });
+
+  it('says how much it asks for each', () => {
+    const accept = 'text/event-stream;q=0.2, application/*;q=0.5, */*;q=0.1';
+    expect(['text/event-stream', 'application/json', 'image/png'].map((type) => weightOf(accept, type))).toEqual([
+      0.2, 0.5, 0.1,
+    ]);
   });
 });
 
@@ -42,6 +49,10 @@ it.each([
   ['application/json', true],
   ['application/json;charset=utf-8', true],
   [' APPLICATION/JSON ; x=y', true],
+  ['application/json; charset="UTF-8"', true],
+  ['application/json; x=y; charset=utf8', true],
+  ['application/json; charset=utf-16', false],
+  ['application/json; charset=iso-8859-1', false],
   ['application/jsonp', false],
   ['text/json', false],
   ['application/merge-patch+json', false],

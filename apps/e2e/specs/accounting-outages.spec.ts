@@ -1,0 +1,277 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import {
+  costOf,
+  heldPromptTokens,
+  promptTokens,
+  serviceToken,
+  startAccountingWorld,
+  words,
+  type AccountingWorld,
+} from '../src/accounting-world.ts';
+import { describeEachDatabase } from '../src/describe-databases.ts';
+import { fakeFaults, type FakeFault, type FakeRequest } from '../src/fake-accounting.ts';
+import { callRest, type Problem } from '../src/rest.ts';
+import { runCommand } from '../src/run-command.ts';
+import type { World } from '../src/world.ts';
+
+/** Beside its name: what goes wrong, how often the service is asked, and whether something is held all the same. */
+const silences: readonly (readonly [name: string, fault: FakeFault, asked: number, isHeld: boolean])[] = [
+  ['a connection that breaks', fakeFaults.reset, 2, false],
+  ['an answer that is lost', fakeFaults.lostAnswer, 2, true],
+  ['no answer in 2 s', fakeFaults.hang, 2, false],
+  ['no answer in 2 s to what was done', fakeFaults.lateAnswer, 2, true],
+  ['status 500', fakeFaults.serverError, 2, false],
+  ['a page of HTML', fakeFaults.html, 2, false],
+  ['JSON that says something else', fakeFaults.wrongJson, 2, false],
+  ['a 429 of somebody in between', fakeFaults.rateLimited, 1, false],
+  ['a token that it does not know', fakeFaults.unauthorized, 1, false],
+  ['a request that it does not understand', fakeFaults.refused, 1, false],
+];
+
+describeEachDatabase('an Accounting Service that gives no answer', (kind) => {
+  let started: AccountingWorld;
+  let world: World;
+  beforeAll(async () => {
+    started = await startAccountingWorld(kind);
+    ({ world } = started);
+  });
+  afterAll(() => started[Symbol.asyncDispose]());
+
+  /** Lets `fault` happen to the user's requests of this kind; where it waits, the 2 s pass. */
+  function failFor(userId: string, operation: FakeRequest['operation'], fault: FakeFault): void {
+    world.accounting.fault(
+      (request) => request.userId === userId && request.operation === operation,
+      () => {
+        if (fault.answer === 'hang') setImmediate(started.clock.passTwoSeconds);
+        return fault;
+      },
+    );
+  }
+
+  describe.each(silences)('but %s', (_, fault, asked, isHeld) => {
+    it('to a check: refused, with nothing called, stored or held', async () => {
+      const user = await started.user();
+      const sessionId = await user.openSession();
+      const calls = world.openai.calls.length;
+      failFor(user.id, 'check', fault);
+      const answer = await user.send(sessionId, { idempotencyKey: 'unanswered' });
+      expect(answer).toMatchObject({ status: 503, refusal: { code: 'ACCOUNTING_UNAVAILABLE' } });
+      expect(answer.refusal?.['retryAfter']).toBeGreaterThan(0);
+      world.accounting.clearFaults();
+      await started.journal.check({ userIds: [user.id] });
+      const checks = Array.from({ length: asked }, () => 'check');
+      expect(user.operations()).toEqual(['check', ...checks, 'release']);
+      const effects = world.accounting.effects.filter(({ userId }) => userId === user.id);
+      expect(effects.map(({ kind: what }) => what)).toEqual(isHeld ? ['hold', 'release'] : []);
+      expect(world.openai.calls).toHaveLength(calls);
+      const { trpc } = world.trpc(user.id);
+      expect(await trpc.session.get.query({ sessionId })).toMatchObject({ messages: [], session: { status: 'idle' } });
+      // Its key stands for nothing: the same request is answered when the service is back.
+      expect((await user.send(sessionId, { idempotencyKey: 'unanswered' })).status).toBe(200);
+      await started.journal.check({ userIds: [user.id] });
+    });
+
+    it('to a record: it is told again, and charges once', async () => {
+      const user = await started.user();
+      const sessionId = await user.openSession();
+      failFor(user.id, 'record', fault);
+      world.openai.script('Hi', { chunks: words, times: 1 });
+      expect((await user.send(sessionId)).status).toBe(200);
+      const told = () => user.operations().filter((operation) => operation === 'record');
+      await vi.waitFor(() => expect(told()).toHaveLength(1));
+      // The user does not feel it.
+      expect((await user.send(sessionId)).status).toBe(200);
+      await vi.waitFor(() => expect(told().length).toBeGreaterThan(1));
+      world.accounting.clearFaults();
+      await started.journal.check({ userIds: [user.id] });
+      const charges = world.accounting.effects.filter(
+        (effect) => effect.userId === user.id && effect.kind === 'charge',
+      );
+      expect(charges).toHaveLength(2);
+    });
+  });
+
+  it('tells it over REST with a time to come back, also of a session, which is not made', async () => {
+    const user = await started.user();
+    const { token } = user;
+    const sessionId = await user.openSession();
+    failFor(user.id, 'check', fakeFaults.unauthorized);
+    for (const target of ['POST /api/chat/sessions', `POST /api/chat/sessions/${sessionId}/messages`]) {
+      const body = target.endsWith('messages') ? { message: 'Hi' } : {};
+      const rest = await callRest<Problem>(world, target, { token, body });
+      expect(rest).toMatchObject({ status: 503, body: { code: 'ACCOUNTING_UNAVAILABLE' } });
+      expect(Number(rest.headers.get('retry-after'))).toBe(rest.body.retryAfter);
+      expect(rest.text).not.toContain('unauthorized');
+    }
+    world.accounting.clearFaults();
+    const list = await callRest<{ sessions: unknown[] }>(world, 'GET /api/chat/sessions', { token });
+    expect(list.body.sessions).toHaveLength(1);
+    await started.journal.check({ userIds: [user.id] });
+  });
+
+  it('parks what is refused ten times, tells it, and delivers everything else', async () => {
+    const user = await started.user();
+    const sessionId = await user.openSession();
+    world.openai.script('Hi', { chunks: words, times: 1 });
+    failFor(user.id, 'record', fakeFaults.refused);
+    const { result } = await user.send(sessionId);
+    const { id } = (result as { message: { id: string } }).message;
+    await started.journal.atRest();
+    expect(user.operations().filter((operation) => operation === 'record')).toHaveLength(10);
+    const { outbox } = await started.journal.rows();
+    expect(outbox).toMatchObject([{ usageId: id, state: 'parked', refusals: 10, lastStatus: 422 }]);
+    world.accounting.clearFaults();
+
+    const other = await started.user();
+    const [one, two] = [await other.openSession(), await user.openSession()];
+    expect((await other.send(one)).status).toBe(200);
+    expect((await user.send(two)).status).toBe(200);
+    await started.journal.atRest();
+    expect(world.accounting.totals(other.id)).toMatchObject({ held: 0, spent: expect.any(Number) });
+    expect(world.accounting.chargesOf(id)).toEqual([]);
+    expect(user.operations().at(-1)).toBe('record');
+    const reconciled = await runCommand(['reconcile', '--json'], world.env);
+    expect(reconciled.code).toBe(1);
+    expect(JSON.parse(reconciled.stdout)).toMatchObject({ ok: false, outbox: { pending: 0, parked: 1 } });
+    expect(world.logs.filter((line) => line.includes(id) && line.includes('parked'))).toHaveLength(1);
+
+    const { query, tables } = started.journal.database;
+    await query.update(tables.accountingOutbox).set({ state: 'pending' });
+    await started.journal.check({ userIds: [user.id, other.id] });
+    expect((await runCommand(['reconcile'], world.env)).code).toBe(0);
+  });
+
+  it('is felt by nobody whose answer was admitted, however long it is away', async () => {
+    const user = await started.user();
+    const sessionId = await user.openSession();
+    const { streamId, call } = await user.streamUntil(sessionId, 2);
+    await world.accounting.goDown();
+    await user.call('message.stop', { sessionId });
+    await call.ended;
+    await vi.waitFor(async () => {
+      const { outbox } = await started.journal.rows();
+      expect(outbox.find(({ usageId }) => usageId === streamId)?.attempts).toBeGreaterThan(0);
+    });
+    expect((await user.send(sessionId)).refusal).toMatchObject({ code: 'ACCOUNTING_UNAVAILABLE' });
+    await world.accounting.comeUp();
+    started.clock.shift(6);
+    await started.journal.check({ userIds: [user.id] });
+    expect(world.accounting.totals(user.id)).toMatchObject({ held: 0, spent: costOf(promptTokens, 2) });
+  });
+});
+
+describeEachDatabase('ACCOUNTING_FAIL_OPEN', (kind) => {
+  it('answers without asking, and what was used is charged when the service is back', async () => {
+    await using started = await startAccountingWorld(kind, { env: { ACCOUNTING_FAIL_OPEN: 'true' } });
+    const { world, journal, clock } = started;
+    const user = await started.user();
+    await world.accounting.goDown();
+    const sessionId = await user.openSession();
+    world.openai.script('Hi', { chunks: words, times: 1 });
+    expect((await user.send(sessionId)).status).toBe(200);
+    const { call } = await user.streamUntil(sessionId, 1);
+    await user.call('message.stop', { sessionId });
+    await call.ended;
+    // Nothing produced, nothing charged.
+    world.openai.script('Hi', { status: 400, times: 1 });
+    expect((await user.send(sessionId)).status).toBe(502);
+    expect(world.accounting.requests).toEqual([]);
+
+    await world.accounting.comeUp();
+    clock.shift(6);
+    const { usage } = await journal.check({ mayBeUnheld: true });
+    expect(user.operations().toSorted()).toEqual(['record', 'record', 'release']);
+    // Nothing was held, so the prompt and the answer are charged as they are, without a bound.
+    expect(usage.map(({ held }) => held)).toEqual([null, null, null]);
+    const charges = world.accounting.effects.map(({ kind: what, credits }) => [what, credits]);
+    expect(charges).toHaveLength(2);
+    expect(charges).toContainEqual(['charge', costOf(1, words.length)]);
+  });
+
+  it('charges and ends a hold that exists although nobody said so', async () => {
+    await using started = await startAccountingWorld(kind, { env: { ACCOUNTING_FAIL_OPEN: 'true' } });
+    const { world, journal } = started;
+    const user = await started.user();
+    const sessionId = await user.openSession();
+    world.accounting.fault('check', fakeFaults.lostAnswer);
+    world.openai.script('Hi', { chunks: words, times: 1 });
+    expect((await user.send(sessionId)).status).toBe(200);
+    world.accounting.clearFaults();
+    await journal.check();
+    expect(world.accounting.totals(user.id)).toMatchObject({ held: 0, spent: costOf(1, words.length) });
+  });
+
+  it('takes an answer that says no for what it is', async () => {
+    await using started = await startAccountingWorld(kind, { env: { ACCOUNTING_FAIL_OPEN: 'true' } });
+    const user = await started.user(0);
+    const sessionId = await user.openSession();
+    expect((await user.send(sessionId)).status).toBe(402);
+    await started.journal.check();
+  });
+});
+
+describeEachDatabase('a server that ends', (kind) => {
+  it('waits for no delivery at SIGTERM; the next one makes it, and knows no token of a user', async () => {
+    await using started = await startAccountingWorld(kind, {
+      serve: false,
+      env: { SHUTDOWN_GRACE_SECONDS: '0', LOG_LEVEL: 'debug', LOG_PAYLOADS: 'full' },
+    });
+    const { world, journal } = started;
+    const user = await started.user();
+    const first = await world.spawn();
+    const made = await user.call('session.create', {}, first.url);
+    const { sessionId } = made.result as { sessionId: string };
+    const { streamId } = await user.streamUntil(sessionId, 2, {}, first.url);
+    world.accounting.fault('record', fakeFaults.hang);
+    first.kill('SIGTERM');
+    expect(await first.exited).toBe(0);
+    const { outbox, usage } = await journal.rows();
+    expect(outbox).toMatchObject([{ usageId: streamId, state: 'pending' }]);
+    expect(usage).toMatchObject([{ usageId: streamId, state: 'charged', charged: costOf(promptTokens, 2) }]);
+    expect(world.accounting.chargesOf(streamId)).toEqual([]);
+    world.accounting.clearFaults();
+
+    const second = await world.spawn();
+    await vi.waitFor(() => expect(world.accounting.chargesOf(streamId)).toHaveLength(1), { timeout: 15_000 });
+    await journal.check();
+    expect(world.accounting.totals(user.id)).toMatchObject({ held: 0, spent: costOf(promptTokens, 2) });
+    const record = world.accounting.requests.findLast(({ operation }) => operation === 'record');
+    expect(record?.body).toMatchObject({ outcome: 'interrupted', outputTokens: 2 });
+    const lines = [...first.logs, ...second.logs];
+    expect(lines.length).toBeGreaterThan(2);
+    for (const secret of [user.token, user.token.split('.')[2] ?? '', serviceToken]) {
+      expect(lines.filter((line) => line.includes(secret))).toEqual([]);
+      expect(started.rawFilesWith(secret)).toEqual([]);
+    }
+  });
+
+  // A SQLite file has one server.
+  if (kind === 'postgres') {
+    it('is one of two: a user of both spends what there is, once', async () => {
+      await using started = await startAccountingWorld(kind);
+      const { world, journal } = started;
+      await using other = await world.spawn();
+      const one = costOf(heldPromptTokens, 10);
+      const user = await started.user(4 * one + 999);
+      const sessions = await Promise.all(Array.from({ length: 20 }, () => user.openSession()));
+      world.openai.script('Hi', { chunks: words, hold: [1] });
+      const input = { parameters: { maxTokens: 10 } };
+      const answers: number[] = [];
+      const all = sessions.map(async (sessionId, index) => {
+        const { status } = await user.send(sessionId, input, index % 2 === 0 ? world.url : other.url);
+        answers.push(status);
+      });
+      await vi.waitFor(() => expect(answers).toEqual(Array.from({ length: 16 }, () => 402)), { timeout: 15_000 });
+      for (const index of [0, 1, 2, 3]) await world.openai.call(index);
+      // One instance is gone: the other ends in its place what it had begun.
+      other.kill('SIGKILL');
+      await other.exited;
+      for (const call of world.openai.calls) call.releaseAll();
+      await Promise.allSettled(all);
+      await journal.letWaitsPass();
+      const { usage } = await journal.check();
+      expect(usage).toHaveLength(4);
+      expect(world.accounting.totals(user.id).spent).toBeLessThanOrEqual(4 * one);
+    });
+  }
+});
