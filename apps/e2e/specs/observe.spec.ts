@@ -90,12 +90,12 @@ describeEachDatabase('a supervisor who observes', (kind) => {
     const plain = await openRestStream<Told['event']>(world, `GET /api/chat/sessions/${sessionId}/observe`, {
       token: await world.token('rex', { role: 'supervisor' }),
     });
-    // Connected, the history's start and end, the message, the start and the text so far.
+    // Connected, the history of one message, the start and the text so far.
     await plain.until(6);
     expect(essence(observer.told).map(({ event }) => event.type)).toEqual([
       'history-start',
-      'history-end',
       'message',
+      'history-end',
       'start',
       'chunk',
     ]);
@@ -150,8 +150,8 @@ describeEachDatabase('a supervisor who observes', (kind) => {
     await send('two');
     await steady.until('idle', 2);
     const from = steady.kinds().indexOf('history-end');
-    for (let index = from; index < steady.told.length; index += 1) {
-      const { id } = steady.told[index] ?? { id: '' };
+    for (const [index, { id }] of [...steady.told].entries()) {
+      if (index < from) continue;
       const left = essence(steady.told.slice(index + 1));
       const back = observe(sue.trpc, sessionId, id);
       await back.untilIt((told) => told.length > 0 && essence(told).length >= left.length);

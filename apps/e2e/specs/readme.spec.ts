@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { createChatClient } from '@chat-service/client-sdk';
 import type { AppRouter } from '@chat-service/server/app-router';
 import { readCatalogueFile } from '@chat-service/server/features/models/catalogue-file';
 import { errorTable } from '@chat-service/shared/errors';
@@ -22,6 +23,7 @@ const documented = {
   startWithPort: 'PORT=3001 npm start',
   url: 'http://127.0.0.1:3000',
   token: '<token>',
+  supervisorToken: '<supervisor-token>',
   sample: 'examples/terminal-chat/hello.ts',
 };
 const commandMinutes = 2;
@@ -41,6 +43,7 @@ let service: RunningShell;
 let printed = '';
 let url = '';
 let token = '';
+let supervisorToken = '';
 
 function found(pattern: RegExp): string {
   const value = pattern.exec(printed)?.[1];
@@ -53,6 +56,7 @@ beforeAll(async () => {
   printed = await service.says('Ctrl-C stops it.');
   url = found(/listening on (\S+)/u);
   token = found(/^ {2}(eyJ\S+)$/mu);
+  supervisorToken = found(/npm run watch -- .* --token (\S+)$/mu);
 }, commandMinutes * 60_000);
 
 afterAll(async () => {
@@ -60,10 +64,17 @@ afterAll(async () => {
   rmSync(data, { recursive: true, force: true });
 });
 
-/** Runs a documented command with what was printed in the place of what is documented. */
+/** Starts a documented command with what was printed in the place of what is documented. */
+function start(command: string, input: string, env: Readonly<Record<string, string>> = {}): RunningShell {
+  const real = command
+    .replaceAll(documented.url, url)
+    .replaceAll(documented.token, token)
+    .replaceAll(documented.supervisorToken, supervisorToken);
+  return startShell(real, { cwd: root, env: { ...environment, ...env }, input });
+}
+
 async function run(command: string, input = '', env: Readonly<Record<string, string>> = {}): Promise<ShellResult> {
-  const real = command.replaceAll(documented.url, url).replaceAll(documented.token, token);
-  await using shell = startShell(real, { cwd: root, env: { ...environment, ...env }, input });
+  await using shell = start(command, input, env);
   return await shell.result;
 }
 
@@ -79,9 +90,12 @@ const commands: Readonly<Record<string, (command: string) => Promise<void>>> = {
     expect((await fetch(url)).status).toBe(404);
     // What is printed is what the README says, with the address and the token in it.
     const ready = [...printed.matchAll(/^ {2}((?:curl|npm) .*)$/gmu)].map(([, line = '']) =>
-      line.replaceAll(url, documented.url).replaceAll(token, documented.token),
+      line
+        .replaceAll(url, documented.url)
+        .replaceAll(token, documented.token)
+        .replaceAll(supervisorToken, documented.supervisorToken),
     );
-    expect(ready).toHaveLength(2);
+    expect(ready).toHaveLength(3);
     expect(shellCommands(readme).map(({ command }) => command)).toEqual(expect.arrayContaining(ready));
   },
   'curl http://127.0.0.1:3000/api/health': async (command) => {
@@ -99,6 +113,17 @@ const commands: Readonly<Record<string, (command: string) => Promise<void>>> = {
     expect(stdout).toContain('You wrote: “Good morning”');
     expect(stderr).toMatch(/^session [0-9a-f-]{36}$/mu);
     expect(code).toBe(0);
+  },
+  'npm run watch -- --url http://127.0.0.1:3000 --token <supervisor-token>': async (command) => {
+    await using client = createChatClient({ url, token });
+    const { sessionId } = await client.sessions.create();
+    const stream = client.messages.stream({ sessionId, message: '/slow Good evening' });
+    for await (const { type } of stream) if (type === 'start') break;
+    await using shell = start(command, '1\n');
+    await shell.says('user> /slow Good evening\nassistant> ');
+    await client.messages.stop({ sessionId });
+    shell.interrupt();
+    expect((await shell.result).stderr).toContain(`session ${sessionId} of dev (streaming, nobody else is watching)`);
   },
   'CHAT_TOKEN=<token> npx node --conditions=@chat-service/source examples/terminal-chat/hello.ts': async (command) => {
     const [program] = programs(readme);

@@ -1,7 +1,8 @@
 import type { Database, Tables } from '@chat-service/server/db/database';
 import { isDueDelivery, isLiveGeneration } from '@chat-service/server/db/conditions';
 import { expect, vi } from 'vitest';
-import type { FakeAccounting, FakeEffect } from './fake-accounting-books.ts';
+import type { FakeEffect } from './fake-accounting-books.ts';
+import type { FakeAccounting } from './fake-accounting.ts';
 import type { FakeCall, FakeOpenAi } from './fake-openai.ts';
 import type { World } from './world.ts';
 

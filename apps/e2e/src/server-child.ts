@@ -10,6 +10,8 @@ export interface ServerMoments {
   readonly killAt?: { readonly point: ProbePoint; readonly nth?: number };
   /** The process stops itself with SIGSTOP there instead. */
   readonly stopAt?: { readonly point: ProbePoint; readonly nth?: number };
+  /** Moves the hands of its clock forward; timers that run already are not touched. */
+  readonly shiftSeconds?: number;
 }
 
 export interface SpawnOptions extends ServerMoments {
@@ -79,6 +81,10 @@ export async function spawnServer(
   };
 }
 
-function signalsOf({ killAt, stopAt }: ServerMoments) {
-  return { ...(killAt && { SIGKILL: killAt }), ...(stopAt && { SIGSTOP: stopAt }) };
+function signalsOf({ killAt, stopAt, shiftSeconds }: ServerMoments) {
+  return {
+    ...(killAt && { SIGKILL: killAt }),
+    ...(stopAt && { SIGSTOP: stopAt }),
+    ...(shiftSeconds !== undefined && { shiftSeconds }),
+  };
 }

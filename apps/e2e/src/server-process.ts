@@ -1,22 +1,26 @@
 import { createApp } from '@chat-service/server/app';
 import { runUntilStopped } from '@chat-service/server/commands/run-until-stopped';
 import type { ProbePoint } from '@chat-service/server/features/generations/probe';
-import { systemClock } from '@chat-service/server/platform/clock';
+import { systemClock, type Clock } from '@chat-service/server/platform/clock';
 import { createLogger } from '@chat-service/server/platform/logger';
 import { configOf } from './config-of.ts';
 
 /*
  * The service in a process of its own, as `serve` runs it, that can be told to die or to freeze at a named moment of a
  * generation's life: argument 1 is JSON of { SIGKILL?: { point, nth? }, SIGSTOP?: { point, nth? } }. A message from its
- * parent replaces these moments, counted from then on, and is answered. It does not outlive its parent.
+ * parent replaces these moments, counted from then on, and is answered; with `shiftSeconds` it moves the hands of the
+ * clock forward. It does not outlive its parent.
  */
 
-type Moments = Partial<Record<'SIGKILL' | 'SIGSTOP', { point: ProbePoint; nth?: number }>>;
+type Moments = Partial<Record<'SIGKILL' | 'SIGSTOP', { point: ProbePoint; nth?: number }>> & { shiftSeconds?: number };
 
 let moments = JSON.parse(process.argv[2] ?? '{}') as Moments;
 const seen = new Map<ProbePoint, number>();
+let offset = 0;
+const clock: Clock = { now: () => systemClock.now() + offset, after: systemClock.after };
 process.on('message', (message: Moments) => {
   moments = message;
+  offset += (message.shiftSeconds ?? 0) * 1000;
   seen.clear();
   process.send?.('armed');
 });
@@ -36,12 +40,12 @@ const logger = createLogger({ level: config.logging.level, destination: process.
 setInterval(() => {}, 60_000);
 process.exit(
   await runUntilStopped({
-    start: () => createApp(config, { logger, probe }),
+    start: () => createApp(config, { logger, probe, clock }),
     onListening: async (url) => void process.stdout.write(`${url}\n`),
     onFailedStart: (error) => void process.stderr.write(`${String(error)}\n`),
     signals: process,
     graceMs: config.shutdownGraceMs,
-    clock: systemClock,
+    clock,
     logger,
   }),
 );

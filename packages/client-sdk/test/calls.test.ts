@@ -224,6 +224,22 @@ describe('a call', () => {
     expect(requests).toBe(3);
   });
 
+  it.each([
+    [403, 1],
+    [408, 3],
+    [429, 3],
+    [503, 3],
+  ])('that a proxy answers with %i is made %i times', async (status, times) => {
+    let requests = 0;
+    await using proxy = await serve((_req, res) => {
+      requests += 1;
+      res.writeHead(status, { 'content-type': 'text/html' }).end('<h1>No</h1>');
+    });
+    await using chat = createChatClient({ url: proxy.url, token: 'good', retryDelayMs: () => 1 });
+    await expect(chat.system.version()).rejects.toMatchObject({ name: 'ConnectionError', status });
+    expect(requests).toBe(times);
+  });
+
   it('keeps the code of an error that this version does not know', async () => {
     await using server = await startToyServer();
     await using chat = quickClient(server);

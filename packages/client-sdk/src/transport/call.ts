@@ -22,6 +22,9 @@ const maxRetryAfterSeconds = 30;
 /** `MODEL_UNAVAILABLE` is none of them: a model comes back in half a minute, or never, and it may end an admitted answer. */
 const passingCodes = new Set(['SHUTTING_DOWN', 'UNAVAILABLE', 'AUTH_UNAVAILABLE', 'ACCOUNTING_UNAVAILABLE']);
 
+/** Request time-out, too early, too many requests. */
+const passingStatuses: ReadonlySet<number> = new Set([408, 425, 429]);
+
 /**
  * Whether the same request may be sent again by itself. A rate limit is told before anything is done; after a lost
  * connection or a 503 the first attempt may have been carried out, so only repeatable requests go again: reads, what carries
@@ -30,7 +33,13 @@ const passingCodes = new Set(['SHUTTING_DOWN', 'UNAVAILABLE', 'AUTH_UNAVAILABLE'
 export function mayRepeat(error: ChatError, repeatable: boolean): boolean {
   if (error.retryAfter !== null && error.retryAfter > maxRetryAfterSeconds) return false;
   if (error instanceof RateLimitError) return true;
-  return repeatable && (error instanceof ConnectionError || passingCodes.has(error.code));
+  return repeatable && (error instanceof ConnectionError ? isPassing(error) : passingCodes.has(error.code));
+}
+
+/** What answered in the place of the service, as a proxy, may say itself that asking again is of no use. */
+function isPassing({ status }: ConnectionError): boolean {
+  const clientsFault = status !== null && status >= 400 && status < 500;
+  return !clientsFault || passingStatuses.has(status);
 }
 
 /**

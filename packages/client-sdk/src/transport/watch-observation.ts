@@ -1,13 +1,7 @@
 import type { ObservationEvent, ObserverEvent } from '@chat-service/shared/events';
 import type { ObserveInput } from '@chat-service/shared/supervisor-api';
-import {
-  watchLog,
-  type Tracked,
-  type Verdict,
-  type Watch,
-  type WatchHandlers,
-  type WatchOptions,
-} from './watch-log.ts';
+import type { Tracked, Verdict } from './log-source.ts';
+import { watchLog, type Watch, type WatchHandlers, type WatchOptions } from './watch-log.ts';
 
 /** Observes a session until it is deleted, or until the observer's role, or a token that cannot be renewed, comes to its end. */
 export function watchObservation(

@@ -5,32 +5,36 @@ export interface BannerContent {
   version: string;
   url: string;
   /** Null where none may be handed out. */
-  token: string | null;
-  /** Whether `npm run chat` works in the working directory. */
-  npmScripts: boolean;
+  tokens: { readonly user: string; readonly supervisor: string } | null;
+  /** The scripts that `npm run` knows in the working directory. */
+  npmScripts: ReadonlySet<string>;
 }
 
 /** What a person who has started the service needs next; every command works as it stands. */
-export function banner({ version, url, token, npmScripts }: BannerContent): string {
+export function banner({ version, url, tokens, npmScripts }: BannerContent): string {
   const lines = ['', `Chat Service ${version} is listening on ${url}`, ''];
-  if (token !== null) lines.push('Development token of the user "dev", valid for 12 hours:', `  ${token}`, '');
+  if (tokens !== null) lines.push('Development token of the user "dev", valid for 12 hours:', `  ${tokens.user}`, '');
   lines.push('Every path, to read and to try out:', `  ${url}/api/docs`, '');
   lines.push('Is it well?', `  curl ${url}/api/health`, '');
-  if (token !== null && npmScripts) {
-    lines.push('Chat in another terminal, in this directory:', `  npm run chat -- --url ${url} --token ${token}`, '');
+  const command = (script: string, token: string) => `  npm run ${script} -- --url ${url} --token ${token}`;
+  if (tokens !== null && npmScripts.has('chat')) {
+    lines.push('Chat in another terminal, in this directory:', command('chat', tokens.user), '');
+  }
+  if (tokens !== null && npmScripts.has('watch')) {
+    lines.push('Watch the chats, as a supervisor, in a third one:', command('watch', tokens.supervisor), '');
   }
   lines.push('Ctrl-C stops it.', '');
   return `${lines.join('\n')}\n`;
 }
 
-/** Whether the package in `directory` has the script of the terminal client, as a checkout's root has. */
-export function hasChatScript(directory: string): boolean {
+/** The scripts of the package in `directory`: a checkout's root has those of the examples. */
+export function readNpmScripts(directory: string): ReadonlySet<string> {
   try {
     const manifest: unknown = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
     const scripts =
       typeof manifest === 'object' && manifest !== null && 'scripts' in manifest ? manifest.scripts : null;
-    return typeof scripts === 'object' && scripts !== null && 'chat' in scripts;
+    return new Set(typeof scripts === 'object' && scripts !== null ? Object.keys(scripts) : []);
   } catch {
-    return false;
+    return new Set();
   }
 }

@@ -4,7 +4,7 @@ import { readPackageVersion } from '../features/system/version.ts';
 import { systemClock } from '../platform/clock.ts';
 import { createLogger } from '../platform/logger.ts';
 import { resolveAuth } from './auth-secret.ts';
-import { banner, hasChatScript } from './banner.ts';
+import { banner, readNpmScripts } from './banner.ts';
 import { complain, loadProcessConfiguration } from './configuration.ts';
 import { mintToken } from './mint-token.ts';
 import { runUntilStopped } from './run-until-stopped.ts';
@@ -65,12 +65,14 @@ function startProblem(error: unknown, { http }: LoadedConfig): string {
 
 async function developmentBanner({ auth }: LoadedConfig, url: string): Promise<string> {
   const version = readPackageVersion();
-  const npmScripts = hasChatScript(process.cwd());
+  const npmScripts = readNpmScripts(process.cwd());
   // Where somebody configured a secret, its tokens are theirs to hand out.
-  if (auth.kind !== 'generated') return banner({ version, url, token: null, npmScripts });
+  if (auth.kind !== 'generated') return banner({ version, url, tokens: null, npmScripts });
   const resolved = await resolveAuth(auth);
-  if (resolved.kind !== 'secret') return banner({ version, url, token: null, npmScripts });
-  const now = Math.floor(systemClock.now() / 1000);
-  const token = await mintToken(resolved, { sub: 'dev', username: 'dev' }, { now, expiresIn: developmentTokenSeconds });
-  return banner({ version, url, token, npmScripts });
+  if (resolved.kind !== 'secret') return banner({ version, url, tokens: null, npmScripts });
+  const times = { now: Math.floor(systemClock.now() / 1000), expiresIn: developmentTokenSeconds };
+  const user = await mintToken(resolved, { sub: 'dev', username: 'dev' }, times);
+  const boss = { sub: 'dev-supervisor', username: 'dev-supervisor', role: 'supervisor' };
+  const supervisor = await mintToken(resolved, boss, times);
+  return banner({ version, url, tokens: { user, supervisor }, npmScripts });
 }

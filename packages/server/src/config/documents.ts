@@ -95,6 +95,8 @@ What stops the process from starting is told in plain words on standard error.
 | \`serve\` | stopped by \`SIGTERM\` or \`SIGINT\`, every generation's end stored | not started; or stopped before every end was stored; or a fault that nobody caught |
 | \`migrate\` | the database is up to date | it is not |
 | \`token\` | the token is on standard output | no token can be minted |
+| \`grant\` | the credits are on the account | nothing was granted |
+| \`reconcile\` | credits and usage add up | they do not, as the output says; or they could not be compared |
 
 After \`SIGTERM\` or \`SIGINT\` the service answers on for \`SHUTDOWN_GRACE_SECONDS\`, and is gone at most 5 seconds later. A
 second \`SIGINT\` ends it at once.

@@ -22,7 +22,7 @@ function jsonLines(text: string): unknown[] {
 describe('serve', () => {
   it('prints what works as it stands, keeps the log apart, and leaves with 0 on SIGTERM', async () => {
     await using directory = await temporaryDirectory();
-    await writeFile(join(directory.path, 'package.json'), JSON.stringify({ scripts: { chat: 'true' } }));
+    await writeFile(join(directory.path, 'package.json'), JSON.stringify({ scripts: { chat: 'true', watch: 'true' } }));
     const bin = startBin(['serve'], { cwd: directory.path, env: { PORT: '0', STREAM_BUFER_SECONDS: '1' } });
     const printed = await bin.says('Ctrl-C');
     const health = await fetch(found(printed, /curl (\S+)/u));
@@ -32,6 +32,10 @@ describe('serve', () => {
     expect(printed).toContain(`npm run chat -- --url ${url} --token ${token}\n`);
     const headers = { authorization: `Bearer ${token}` };
     expect((await fetch(`${url}/trpc/system.version`, { headers })).status).toBe(200);
+    const watch = found(printed, /npm run watch -- --url \S+ --token (\S+)$/mu);
+    const supervisor = { headers: { authorization: `Bearer ${watch}` } };
+    expect((await fetch(`${url}/api/chat/live`, { headers })).status).toBe(403);
+    expect((await fetch(`${url}/api/chat/live`, supervisor)).status).toBe(200);
     bin.kill('SIGTERM');
     const { code, stdout, stderr } = await bin.result;
     expect(code).toBe(0);
@@ -40,6 +44,7 @@ describe('serve', () => {
       expect.objectContaining({ level: 'warn', msg: expect.stringContaining('STREAM_BUFFER_SECONDS') }),
     );
     expect(stderr).not.toContain(token);
+    expect(stderr).not.toContain(watch);
   });
 
   it('logs to standard output in production, and nothing else', async () => {

@@ -2,8 +2,6 @@ import { and, eq, sql } from 'drizzle-orm';
 import type { Micro } from '../../clients/accounting/accounting.ts';
 import type { Database, Queryable } from '../../db/database.ts';
 
-export type CreditsStore = ReturnType<typeof createCreditsStore>;
-
 /** The statements that add credit to accounts of the embedded ledger. */
 export function createCreditsStore({ tables, dialect }: Pick<Database, 'tables' | 'dialect'>) {
   const { creditAccounts: accounts, ledgerEntries, users } = tables;

@@ -17,8 +17,8 @@ export interface GrantedCredits {
  */
 export type GrantCredits = (userId: string, amount: Micro) => Promise<GrantedCredits | null>;
 
-/** Above it JavaScript counts no millionths. */
-const most = Number.MAX_SAFE_INTEGER;
+/** Five billion credits. Plans may give nearly as much again before JavaScript can count no millionths of it. */
+const most: Micro = 5_000_000_000_000_000;
 
 export function createGrantCredits({ database, newId }: { database: Database; newId: NewId }): GrantCredits {
   const store = createCreditsStore(database);

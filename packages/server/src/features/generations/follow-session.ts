@@ -68,6 +68,8 @@ interface SessionCursor {
   last: Position;
   /** The answer whose text it has from the beginning, and how much of it; null where that is not known. */
   answer: { readonly id: string; length: number } | null;
+  /** The answer that was running when the history was read, with which the message that it answers was told. */
+  joined: string | null;
 }
 
 interface Reader<Notice> {
@@ -112,28 +114,31 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
 
   async function* history<Notice>({
     sessionId,
+    cursor,
     notices,
-  }: Reader<Notice>): AsyncGenerator<IdentifiedSessionEvent<Notice>, Position | null, void> {
+  }: Reader<Notice>): AsyncGenerator<IdentifiedSessionEvent<Notice>, boolean, void> {
     const snapshot = await readSession.snapshot(sessionId);
-    if (snapshot === null) return null;
-    const { messages, total, position, isRunning } = snapshot;
-    if (!isRunning) notices?.wasIdle();
+    if (snapshot === null) return false;
+    const { messages, total, position, activeGenerationId } = snapshot;
+    if (activeGenerationId === null) notices?.wasIdle();
     const id = (index: number) => formatHistoryId(sessionId, position, index);
     yield* withNotice(notices, id(0), { type: 'history-start', count: messages.length, total });
     for (const [index, message] of messages.entries()) yield { id: id(index + 1), event: { type: 'message', message } };
     yield* withNotice(notices, formatHistoryId(sessionId, position, 'end'), { type: 'history-end' });
-    return position;
+    Object.assign(cursor, { last: position, answer: null, joined: activeGenerationId });
+    return true;
   }
 
-  /** Each event under its id; a `start` is preceded by the message it answers, in the place before it. */
+  /** Each event under its id; a `start` is preceded by the message it answers, in the place before it, unless that was told. */
   function* told<Notice>(
-    { sessionId, notices }: Reader<Notice>,
+    { sessionId, cursor, notices }: Reader<Notice>,
     last: Position,
     position: Position,
     event: SessionEvent,
   ): Generator<IdentifiedSessionEvent<Notice>, void, void> {
     const before: Position = { fence: position.fence, number: 0 };
-    if (event.type === 'start' && event.userMessage !== null && !isSamePosition(last, before)) {
+    const isNews = event.type === 'start' && event.streamId !== cursor.joined && !isSamePosition(last, before);
+    if (isNews && event.userMessage !== null) {
       yield* withNotice(notices, formatEventId(sessionId, before), { type: 'message', message: event.userMessage });
     }
     yield* withNotice(notices, formatEventId(sessionId, position), event);
@@ -141,10 +146,12 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
 
   async function* fromLog<Notice>(
     reader: Reader<Notice>,
+    isJoining: boolean,
   ): AsyncGenerator<IdentifiedSessionEvent<Notice>, { delivered: number; gap: boolean; deleted: boolean }, void> {
     const { sessionId, cursor } = reader;
     let delivered = 0;
-    for (const { position, previous, event } of await log.read(sessionId, cursor.last)) {
+    const read = isJoining ? readInOne : log.read;
+    for (const { position, previous, event } of await read(sessionId, cursor.last)) {
       const deleted = event.type === 'session-deleted';
       if (!deleted && !continues(cursor, position, previous, event)) return { delivered, gap: true, deleted };
       const { last } = cursor;
@@ -155,6 +162,21 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
       if (deleted) return { delivered, gap: false, deleted };
     }
     return { delivered, gap: false, deleted: false };
+  }
+
+  /** Everything that the log has, what was written of an answer so far in one piece. */
+  async function readInOne(sessionId: string, after: Position): Promise<LogEntry[]> {
+    const entries: LogEntry[] = [];
+    for (let last = after; ; ) {
+      const more = await log.read(sessionId, last);
+      for (const entry of more) {
+        const joined = join(entries.at(-1), entry);
+        if (joined !== null) entries.pop();
+        entries.push(joined ?? entry);
+        last = entry.position;
+      }
+      if (more.length === 0) return entries;
+    }
   }
 
   async function* fromRow<Notice>(
@@ -177,26 +199,27 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
     const resumedAfter = after === null ? null : lastEventId;
     const notices = source == null ? null : placeNotices({ notices: source, resumedAfter, clock });
     using bells: ReaderBells = listen({ log, sessionId, watch, watched: sessionId, listenToNotices: notices?.listen });
-    const cursor: SessionCursor = { last: after ?? floor, answer: null };
+    const cursor: SessionCursor = { last: after ?? floor, answer: null, joined: null };
     const reader = { sessionId, cursor, notices };
     let withHistory = after === null || (await isOutdated(sessionId, after));
     // Whoever has been told something from here is at most a moment behind.
     let isLive = false;
     let hasWaited = false;
+    let isJoining = false;
     for (let firstLook = true; !signal.aborted; firstLook = false) {
       if (withHistory) {
-        const position = yield* history(reader);
-        if (position === null) return yield deletion(sessionId, cursor.last);
-        Object.assign(cursor, { last: position, answer: null });
+        if (!(yield* history(reader))) return yield deletion(sessionId, cursor.last);
         withHistory = false;
         firstLook = true;
         isLive = true;
         hasWaited = false;
+        isJoining = true;
       }
       bells.entries.clear();
       const notice = bells.takeNotice() ? notices?.now() : null;
       if (notice != null) yield notice;
-      const { delivered, gap, deleted } = yield* fromLog(reader);
+      const { delivered, gap, deleted } = yield* fromLog(reader, isJoining);
+      isJoining = false;
       if (deleted || signal.aborted) return;
       if (delivered > 0) {
         isLive = true;
@@ -269,6 +292,14 @@ function continues(
   if (event.type === 'resync') return answer?.id === event.streamId;
   if (event.type === 'start' && isSamePosition(last, { fence: position.fence, number: 0 })) return true;
   return isSamePosition(previous, last);
+}
+
+/** A text with the one that follows it; null where they are not two of one answer. */
+function join(first: LogEntry | undefined, second: LogEntry): LogEntry | null {
+  if (first?.event.type !== 'chunk' || second.event.type !== 'chunk') return null;
+  if (!isSamePosition(first.position, second.previous)) return null;
+  const { event, previous } = first;
+  return { position: second.position, previous, event: { ...event, text: event.text + second.event.text } };
 }
 
 function count(cursor: SessionCursor, event: LogEntry['event']): void {

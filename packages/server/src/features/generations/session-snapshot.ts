@@ -13,8 +13,8 @@ export interface SessionSnapshot {
   readonly total: number;
   /** The end of what the messages contain: what comes after it is told live. */
   readonly position: Position;
-  /** Whether an answer is being written, which is told after them. */
-  readonly isRunning: boolean;
+  /** The answer that is being written, which is told after them; the message that it answers is among them. */
+  readonly activeGenerationId: string | null;
 }
 
 /** Where a session stands, for a reader that has missed something. */
@@ -54,7 +54,7 @@ export function createReadSession(deps: { database: Database; store: Generations
           messages: rows.toReversed().map(toMessage),
           total: session.messageCount - (session.activeGenerationId === null ? 0 : 1),
           position: positionOf(session),
-          isRunning: session.activeGenerationId !== null,
+          activeGenerationId: session.activeGenerationId,
         };
       }),
     async state(sessionId) {

@@ -19,6 +19,7 @@ import {
 } from './ledger-world.ts';
 
 const runs = { ci: 100, full: 1_000 }[process.env['SOAK'] ?? ''] ?? 8;
+const timeout = 20_000 + runs * 1_000;
 
 const plans = plansOf({
   free: { grant: monthly(3), day: { messages: 6, tokens: 900 }, month: { compute: 8 } },
@@ -124,7 +125,7 @@ function setUp(database: Database) {
 }
 
 describeEachDatabase('the embedded ledger, whatever happens', (fixture) => {
-  it('is what its model says after every step', async () => {
+  it('is what its model says after every step', { timeout }, async () => {
     await fc.assert(
       fc.asyncProperty(steps, async (all) => {
         await clearLedger(fixture.database);
@@ -146,7 +147,7 @@ describeEachDatabase('the embedded ledger, whatever happens', (fixture) => {
     );
   });
 
-  it('adds up at every commit while everybody acts at once, at two instances', async () => {
+  it('adds up at every commit while everybody acts at once, at two instances', { timeout }, async () => {
     const { kind, database } = fixture;
     const second = kind === 'postgres' ? await fixture.open() : database;
     try {

@@ -202,7 +202,7 @@ describeEachDatabase('outbox of the Accounting Service', (fixture) => {
 
     it('of a release takes 200, 204 and 404, and nothing else', async () => {
       const { accounting, fake } = await start();
-      const faults = [refusing(409), fakeFaults.serverError, fakeFaults.reset];
+      const faults = [refusing(409), fakeFaults.serverError, fakeFaults.reset, fakeFaults.html];
       for (const fault of faults) {
         const usageId = await look().release(accounting);
         const takeBack = fake.fault('release', fault);
@@ -215,7 +215,7 @@ describeEachDatabase('outbox of the Accounting Service', (fixture) => {
       fake.fault('release', { done: false, answer: { status: 204 } }, 1);
       await accounting.deliverDue(never());
       expect(await look().rows()).toEqual([]);
-      const statuses = fake.requests.slice(-3).map(({ answer }) => answer?.status);
+      const statuses = fake.requests.slice(-4).map(({ answer }) => answer?.status);
       expect(new Set(statuses)).toEqual(new Set([200, 204, 404]));
     });
 

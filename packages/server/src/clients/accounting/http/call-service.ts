@@ -16,6 +16,8 @@ export interface ServiceAnswer {
   readonly status: number;
   /** Undefined where the body is no JSON, or not said to be. */
   readonly json: unknown;
+  /** Whether it is a page for people: then something in between has answered. */
+  readonly isPage: boolean;
   /** Milliseconds. */
   readonly retryAfter: number | undefined;
 }
@@ -39,6 +41,7 @@ const timeoutMs = 2_000;
 /** Answers have some hundred bytes. */
 const longestBody = 256 * 1024;
 const json = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/iu;
+const page = /^(?:text\/html|application\/xhtml\+xml)\s*(?:;|$)/iu;
 
 export function createCallService({ url, token, clock, fetch }: CallServiceOptions): CallService {
   const base = url.replace(/\/+$/u, '');
@@ -69,10 +72,11 @@ export function createCallService({ url, token, clock, fetch }: CallServiceOptio
         ...(body !== undefined && { body: JSON.stringify(body) }),
       });
       const text = await readBounded(response);
-      const isJson = json.test(response.headers.get('content-type') ?? '');
+      const type = response.headers.get('content-type') ?? '';
       return {
         status: response.status,
-        json: isJson ? parse(text) : undefined,
+        json: json.test(type) ? parse(text) : undefined,
+        isPage: page.test(type),
         retryAfter: readRetryAfter(response.headers.get('retry-after'), clock),
       };
     } catch (error) {

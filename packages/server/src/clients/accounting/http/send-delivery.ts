@@ -33,8 +33,10 @@ function callOf({ kind, ...body }: OutboxBody): ServiceCall {
 }
 
 function outcomeOf(kind: OutboxBody['kind'], answer: ServiceAnswer): DeliveryOutcome {
-  const { status, json } = answer;
+  const { status, json, isPage } = answer;
   if (kind === 'release') {
+    // A body is not asked for; a sign-in page is no answer all the same.
+    if (status === 200 && isPage) return { kind: 'unanswered', failure: malformed(answer) };
     if (status === 200 || status === 204 || status === 404) return { kind: 'delivered' };
   } else {
     if (status === 409) return { kind: 'delivered' };

@@ -32,6 +32,8 @@ export function createTranscript(textOf: (streamId: string) => string, violation
   let historyLeft: number | null = null;
   let answer: { streamId: string; text: string } | null = null;
   let eventsHere = 0;
+  /** Whether this connection has told the history: one that goes on right after it tells the question of a running answer anew. */
+  let wasHistoryTold = false;
 
   function upsert(message: Message): void {
     const known = messages.find(({ id }) => id === message.id);
@@ -87,6 +89,7 @@ export function createTranscript(textOf: (streamId: string) => string, violation
     },
     connected() {
       eventsHere = 0;
+      wasHistoryTold = false;
       ended = false;
     },
     take(id, event) {
@@ -117,6 +120,7 @@ export function createTranscript(textOf: (streamId: string) => string, violation
           return;
         case 'history-start':
           historyLeft = event.count;
+          wasHistoryTold = true;
           messages = [];
           answer = null;
           return;
@@ -126,7 +130,8 @@ export function createTranscript(textOf: (streamId: string) => string, violation
           return;
         case 'message':
           if (historyLeft !== null) historyLeft -= 1;
-          else if (messages.some((known) => known.id === event.message.id)) return;
+          else if (wasHistoryTold && messages.some((known) => known.id === event.message.id))
+            violation(`message ${event.message.id} was told twice`);
           upsert(event.message);
           return;
         case 'message-deleted':
