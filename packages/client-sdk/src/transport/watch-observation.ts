@@ -21,7 +21,7 @@ export function watchObservation(
       mayBeEmpty: false,
       isLast: (event) => event.type === 'session-deleted' || (event.type === 'observer' && event.status === 'ended'),
       judge: createJudge(),
-      // Nobody else's session can become unknown to a supervisor: it was deleted meanwhile.
+      // No session is hidden from a supervisor: one that is not found any more was deleted meanwhile.
       gone: { type: 'session-deleted', sessionId: input.sessionId },
     },
     handlers,

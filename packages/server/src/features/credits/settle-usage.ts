@@ -62,7 +62,7 @@ export function createSettleUsage({
     async admit(tx, { usageId, userId, sessionId, modelId, at }, { hold, plan, quotaTokens }) {
       const { held, holdId, periods } = hold;
       const what = { usageId, userId, sessionId, modelId, plan, held, holdId, quotaTokens };
-      await store.insert(tx, { ...what, ...(periods ?? {}), state: 'held', createdAt: at });
+      await store.insert(tx, { ...what, ...periods, state: 'held', createdAt: at });
       const record = await store.lock(tx, usageId);
       // It was given back meanwhile, in the place of an owner that took too long.
       if (record?.state !== 'held') throw new ServiceError('UNAVAILABLE', { detail: 'The request took too long.' });

@@ -9,7 +9,7 @@ import { playSchedule, type Tally } from './simulation/simulation.ts';
  * SCHEDULE_SEED=<seed> plays that schedule alone, with SCHEDULE_RUNS=<n> as many from it on.
  */
 const { SOAK: soak, SCHEDULE_SEED: seed, SCHEDULE_RUNS: runs } = process.env;
-const usual = soak === 'full' ? 5000 : soak === 'ci' ? 300 : 30;
+const usual = soak === 'full' ? 5000 : soak === 'ci' ? 300 : 20;
 const count = Number(runs ?? (seed === undefined ? usual : 1));
 
 let home: TestDatabase;

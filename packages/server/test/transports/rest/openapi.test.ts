@@ -32,14 +32,13 @@ function jsonOf(value: unknown): string {
 
 /** Every property below a schema, with its path. */
 function* propertiesOf(schema: Schema, path = ''): Generator<{ path: string; schema: Schema }> {
-  for (const part of [schema, ...(schema.anyOf ?? []), schema.items].flat()) {
+  for (const part of [schema, ...(schema.anyOf ?? []), schema.items, schema.additionalProperties].flat()) {
     if (typeof part !== 'object') continue;
     for (const [name, property] of Object.entries(part.properties ?? {})) {
       if (typeof property !== 'object') continue;
       const inner = path === '' ? name : `${path}.${name}`;
       yield { path: inner, schema: property };
-      // What an array holds is described by its name.
-      if (property.items === undefined) yield* propertiesOf(property, inner);
+      yield* propertiesOf(property, inner);
     }
   }
 }

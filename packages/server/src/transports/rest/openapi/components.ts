@@ -100,8 +100,9 @@ function haveSameFields(a: z.ZodObject, b: z.ZodObject): boolean {
 function describe(schema: Schema, descriptions: Readonly<Record<string, string>>, path: readonly string[]): void {
   const description = descriptions[path.join('.')];
   if (description !== undefined) schema.description = description;
-  // What may be null has its properties in the other branch.
-  for (const { properties = {} } of [schema, ...(schema.anyOf ?? []).filter((branch) => typeof branch === 'object')]) {
+  // What may be null has its properties in the other branch, a list or a map those of what is in it.
+  const inside = [schema.items, schema.additionalProperties, ...(schema.anyOf ?? [])].flat();
+  for (const { properties = {} } of [schema, ...inside.filter((part) => typeof part === 'object')]) {
     for (const [name, property] of Object.entries(properties)) {
       if (typeof property === 'object') describe(property, descriptions, [...path, name]);
     }

@@ -41,6 +41,7 @@ const health = {
   version: 'Version of the service.',
   timestamp: 'When this was said.',
   checks: 'What the service depends on, by name.',
+  'checks.status': 'How it is.',
 };
 
 /** Of components and of their properties, by name: `Message`, and `Message.error.code` below it. */
@@ -168,6 +169,8 @@ export const schemaDescriptions: Readonly<Record<string, Readonly<Record<string,
     code: 'What programs go by; codes may be added.',
     requestId: 'Of this request: it is in the log too, and in `X-Request-Id`.',
     errors: 'The fields, parameters or headers that do not validate.',
+    'errors.path': 'Where: `parameters.temperature`.',
+    'errors.message': 'What is wrong with it, in words.',
     retryAfter: 'Seconds after which a repeat may succeed.',
     sessionId: 'The session that this is about.',
     streamId: 'The generation that this is about.',
@@ -344,6 +347,8 @@ export const schemaDescriptions: Readonly<Record<string, Readonly<Record<string,
     reason: 'Why, in words.',
     estimatedCredits: 'Credits of the next answer in the session that was named; null without one.',
     alternatives: 'The other models that fit, best first.',
+    'alternatives.model': 'The model.',
+    'alternatives.reason': 'What speaks for it, in words.',
   },
   GetUsageResult: {
     credits: 'What can be spent now, without what is held; null where no credits are counted.',
