@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeEachDatabase } from '../src/describe-databases.ts';
+import { sendRaw } from '../src/raw-request.ts';
 import { callRest, type RestRequest } from '../src/rest.ts';
 import { startWorld, type World } from '../src/world.ts';
 
@@ -34,6 +35,22 @@ describeEachDatabase('HTTP on the REST door', (kind) => {
     }
     const good = await callRest(world, 'GET /api/models', { headers: { 'x-request-id': 'mine' } });
     expect([good.status, good.headers.get('x-request-id')]).toEqual([200, 'mine']);
+  });
+
+  it('says in a problem what is wrong with a request that names no host, and takes an expectation for none', async () => {
+    const token = await world.token();
+    const ask = (...lines: readonly string[]) => {
+      const head = ['GET /api/models HTTP/1.1', `Authorization: Bearer ${token}`, 'Connection: close', ...lines];
+      return sendRaw(Number(new URL(world.url).port), `${head.join('\r\n')}\r\n\r\n`);
+    };
+    const nowhere = await ask();
+    expect([nowhere.status, nowhere.header('content-type')]).toEqual([400, 'application/problem+json']);
+    expect(JSON.parse(nowhere.body)).toMatchObject({
+      code: 'BAD_REQUEST',
+      requestId: nowhere.header('x-request-id'),
+    });
+    expect((await ask('Host: localhost')).status).toBe(200);
+    expect((await ask('Host: localhost', 'Expect: the-best')).status).toBe(200);
   });
 
   it('HEAD has the status and the headers of GET, and no body', async () => {

@@ -17,7 +17,7 @@ export interface CreditRows {
 }
 
 export interface JournalOptions {
-  /** The services to look at where the world's own are not meant. @default everything that ever happened */
+  /** Whose credits are looked at. @default everybody's */
   readonly userIds?: readonly string[];
   /** True: a charge need not have a hold, as with `ACCOUNTING_FAIL_OPEN`. @default false */
   readonly mayBeUnheld?: boolean;
@@ -50,18 +50,18 @@ export async function openAccountingJournal(
   const makeDue = async () => {
     await query.update(accountingOutbox).set({ nextAttemptAt: long }).where(isDueDelivery(accountingOutbox));
   };
-  const atRest = () =>
-    vi.waitFor(
+  const atRest = async () => {
+    await vi.waitFor(
       async () => {
-        const found = await rows();
-        expect(found.generations.filter(({ status }) => status === 'reserving' || status === 'running')).toEqual([]);
-        const waiting = found.outbox.filter(({ state }) => state === 'pending');
+        const live = await query.select().from(generations).where(isLiveGeneration(generations));
+        const waiting = await query.select().from(accountingOutbox).where(isDueDelivery(accountingOutbox));
         if (waiting.some(({ leasedBy }) => leasedBy === null)) await makeDue();
-        expect(waiting).toEqual([]);
-        return found;
+        expect({ live, waiting }).toEqual({ live: [], waiting: [] });
       },
       { timeout: 30_000, interval: 15 },
     );
+    return rows();
+  };
   return {
     database,
     rows,
@@ -105,13 +105,14 @@ function checkEffects(
   }
   if (mayBeUnheld) return;
   const inUse = new Map<string, number>();
+  const granted = new Map([...new Set(effects.map(({ userId }) => userId))].map((userId) => [userId, accounting.totals(userId).granted]));
   const held = new Map<string, number>();
   for (const { kind, usageId, userId, credits } of effects) {
     const before = inUse.get(userId) ?? 0;
     if (kind === 'hold') held.set(usageId, credits);
     const after = kind === 'hold' ? before + credits : before - (held.get(usageId) ?? 0);
     inUse.set(userId, kind === 'charge' ? after + credits : after);
-    expect(inUse.get(userId), `${userId} has that much`).toBeLessThanOrEqual(accounting.totals(userId).granted);
+    expect(inUse.get(userId), `${userId} has that much`).toBeLessThanOrEqual(granted.get(userId) ?? 0);
   }
   for (const userId of inUse.keys()) {
     expect(accounting.totals(userId), `the books of ${userId}`).toMatchObject({ held: 0 });

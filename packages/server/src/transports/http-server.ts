@@ -16,7 +16,7 @@ import { createHealthHttp } from './health-http.ts';
 import { createInFlight } from './in-flight.ts';
 import { corsHeaders, createOriginPolicy, preflightHeaders } from './origin-policy.ts';
 import { endWithProblem, problemResponse } from './problem.ts';
-import { beginHttpRequest, logCause, recordOf } from './request-log.ts';
+import { beginHttpRequest, logCause, recordOf, type RequestRecord } from './request-log.ts';
 import { createDocumentsHttp, documentPaths } from './rest/documents-http.ts';
 import { createRestAdapter } from './rest/rest-adapter.ts';
 import { createTrpcHttp, trpcEndpoint } from './trpc-http.ts';
@@ -171,19 +171,21 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     return problemResponse(error, record.requestId);
   }
 
+  function unreadable(record: RequestRecord, detail: string): Response {
+    record.code = 'BAD_REQUEST';
+    return problemResponse(new ServiceError('BAD_REQUEST', { detail }), record.requestId);
+  }
+
   function answer(incoming: IncomingMessage, outgoing: ServerResponse): void {
     const record = beginHttpRequest(options, incoming, outgoing);
     outgoing.once('close', inFlight.enter());
-    const listener = getRequestListener(app.fetch, {
+    const isForNoHost = incoming.headers.host === undefined && incoming.httpVersion !== '1.0';
+    const listener = getRequestListener(isForNoHost ? () => unreadable(record, 'There is no Host.') : app.fetch, {
       hostname: 'localhost',
       // Asked only for a request target or a host that is no URL.
       errorHandler(error) {
         if (!(error instanceof Error) || error.name !== 'RequestError') return internalError(error, incoming);
-        record.code = 'BAD_REQUEST';
-        return problemResponse(
-          new ServiceError('BAD_REQUEST', { detail: 'The URL cannot be read.' }),
-          record.requestId,
-        );
+        return unreadable(record, 'The URL cannot be read.');
       },
     });
     void listener(incoming, outgoing);
@@ -192,11 +194,15 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const server = createServer(
     {
       keepAliveTimeout: keepAliveMs,
+      // Node would refuse without a word why; we say it.
+      requireHostHeader: false,
       // Other upgrades (to HTTP/2, say) are offers that may be left: such a request is answered as it is.
       shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === 'websocket',
     },
     answer,
   );
+  // An expectation that nobody knows is none (RFC 9110); Node would refuse it without a word why.
+  server.on('checkExpectation', answer);
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
     trpcWs.upgrade(request, socket, head),
   );
