@@ -92,7 +92,8 @@ describeEachDatabase('every call of the Accounting Service in turn', (kind) => {
   }
 
   const lengths = isLong ? [1, 2] : kind === 'sqlite' ? [2] : [1];
-  const few = kind === 'sqlite' ? ['it is done and its answer lost', 'a proxy answers it'] : ['it is not done within 2 s'];
+  const few =
+    kind === 'sqlite' ? ['it is done and its answer lost', 'a proxy answers it'] : ['it is not done within 2 s'];
   const names = Object.keys(faults).filter((name) => isLong || few.includes(name));
 
   it.each(names.flatMap((name) => lengths.map((times) => [name, times] as const)))(

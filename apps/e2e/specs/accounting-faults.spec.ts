@@ -67,17 +67,11 @@ async function playWorld(kind: World['kind'], own: readonly number[], tally: Tal
     accounting: { token: serviceToken },
     env: { MAX_CONCURRENT_GENERATIONS: '100' },
   });
-  // There are no tables before the first start.
-  const journal = (async () => {
-    await started.promise;
-    return openAccountingJournal(world);
-  })();
-  const started = Promise.withResolvers<void>();
-  await using server = await startRestartingServer(world, () => journal);
-  started.resolve();
+  const journal = await openAccountingJournal(world);
+  await using server = await startRestartingServer(world, journal);
   for (const batch of slices(own, together)) {
     try {
-      const played = await playBatch(world, server, await journal, batch.map(planRun));
+      const played = await playBatch(world, server, journal, batch.map(planRun));
       for (const { faults, told } of played) {
         add(tally.faults, faults);
         add(tally.ends, told);
@@ -90,8 +84,11 @@ async function playWorld(kind: World['kind'], own: readonly number[], tally: Tal
     }
   }
   add(tally.deaths, server.deaths);
-  const { generations } = await (await journal).rows();
-  add(tally.ends, generations.map(({ status }) => status));
+  const { generations } = await journal.rows();
+  add(
+    tally.ends,
+    generations.map(({ status }) => status),
+  );
   const reconciled = await runCommand(['reconcile'], world.env);
   expect(reconciled, 'chat-service reconcile').toMatchObject({ code: 0 });
 }
@@ -102,6 +99,7 @@ describeEachDatabase('the books of the Accounting Service', (kind) => {
   it(`are right after ${own.length} random runs`, { timeout: 4 * 3_600_000 }, async () => {
     const tally: Tally = { deaths: new Map(), faults: new Map(), ends: new Map() };
     for (const some of slices(own, together * batchesInWorld)) await playWorld(kind, some, tally);
+    if (process.env['ACCOUNTING_TALLY']) console.log(tally);
     if (seed !== undefined || own.length < 200) return;
     // What its silence means something for.
     for (const point of killPoints) expect([point, tally.deaths.get(point) ?? 0]).not.toContain(0);

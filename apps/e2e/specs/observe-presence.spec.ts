@@ -208,8 +208,8 @@ describeEachDatabase('an observer who does not read', (kind) => {
     const deaf = Array.from({ length: 60 }, () => observe(stalled.trpc, sessionId));
     await Promise.all(deaf.map((observer) => observer.until('history-end')));
     stalled.sockets[0]?.pause();
-    const others = Array.from({ length: 5 }, () => openSupervisor(world));
-    await using _closing = { [Symbol.asyncDispose]: async () => void (await Promise.all(others.map((one) => one[Symbol.asyncDispose]()))) };
+    await using open = new AsyncDisposableStack();
+    const others = Array.from({ length: 5 }, () => open.use(openSupervisor(world)));
     const hundred = others.flatMap((one) => Array.from({ length: 20 }, () => observe(one.trpc, sessionId)));
     await Promise.all(hundred.map((observer) => observer.until('history-end')));
     const cutBefore = world.app.transportStats().slowReadersCut;
@@ -239,7 +239,8 @@ describeEachDatabase('an observer who does not read', (kind) => {
     await vi.waitFor(() => expect(world.app.transportStats().slowReadersCut).toBe(cutBefore + 1), { timeout: 15_000 });
     expect(peak).toBeLessThanOrEqual(1024 * 1024);
     expect(text).toBe(chunks.join(''));
-    const essence = (observer: (typeof hundred)[number]) => observer.told.filter(({ event }) => event.type !== 'observer');
+    const essence = (observer: (typeof hundred)[number]) =>
+      observer.told.filter(({ event }) => event.type !== 'observer');
     const [one] = hundred;
     for (const observer of hundred) {
       expect(observer.text()).toBe(text);
@@ -272,7 +273,9 @@ describe.skipIf(!isAvailable('postgres'))('observations on one Postgres', { time
     });
     // It waits for the log and holds nothing that the user needs.
     await vi.waitFor(async () => {
-      const waiting = await sql.number("select count(*) from pg_locks where not granted and relation = 'audit_log'::regclass");
+      const waiting = await sql.number(
+        "select count(*) from pg_locks where not granted and relation = 'audit_log'::regclass",
+      );
       expect(waiting).toBe(1);
     });
     await world.trpc('alice').trpc.message.send.mutate({ sessionId, message: 'Meanwhile' });
@@ -302,7 +305,9 @@ describe.skipIf(!isAvailable('postgres'))('observations on one Postgres', { time
     // It read what another instance had stored.
     expect(second.text()).toBe('One two three four');
     other.kill('SIGKILL');
-    await first.untilIt((told) => told.some(({ event }) => event.type === 'observer' && event.status === 'idle' && event.observers === 1));
+    await first.untilIt((told) =>
+      told.some(({ event }) => event.type === 'observer' && event.status === 'idle' && event.observers === 1),
+    );
     await vi.waitFor(
       async () => {
         const looks = (await supervised.entries()).filter(

@@ -66,7 +66,12 @@ describeEachDatabase('a supervisor who observes', (kind) => {
     expect(observer.told[1]?.event).toMatchObject({ count: 2, total: 2 });
     const sent = await trpc.message.send.mutate({ sessionId, message: 'Second' });
     await observer.until('idle');
-    expect(observer.kinds().slice(5).filter((one) => one !== 'chunk')).toEqual(['message', 'start', 'live', 'done', 'idle']);
+    expect(
+      observer
+        .kinds()
+        .slice(5)
+        .filter((one) => one !== 'chunk'),
+    ).toEqual(['message', 'start', 'live', 'done', 'idle']);
     expect(observer.text()).toBe(sent.message.content);
     await trpc.session.update.mutate({ sessionId, title: 'Renamed' });
     await observer.until('session-updated');

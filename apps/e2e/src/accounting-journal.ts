@@ -105,7 +105,9 @@ function checkEffects(
   }
   if (mayBeUnheld) return;
   const inUse = new Map<string, number>();
-  const granted = new Map([...new Set(effects.map(({ userId }) => userId))].map((userId) => [userId, accounting.totals(userId).granted]));
+  const granted = new Map(
+    [...new Set(effects.map(({ userId }) => userId))].map((userId) => [userId, accounting.totals(userId).granted]),
+  );
   const held = new Map<string, number>();
   for (const { kind, usageId, userId, credits } of effects) {
     const before = inUse.get(userId) ?? 0;

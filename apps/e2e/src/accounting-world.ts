@@ -58,7 +58,7 @@ export interface AccountingWorld extends AsyncDisposable {
 /** @param options as of a world; its accounting is set, and its leases outlast the longest wait for a check */
 export async function startAccountingWorld(
   kind: DatabaseKind,
-  options: Omit<WorldOptions, 'kind' | 'accounting' | 'clock' | 'probe'> & {
+  options: Omit<WorldOptions, 'kind' | 'accounting' | 'clock' | 'probe' | 'env'> & {
     readonly env?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<AccountingWorld> {
@@ -111,9 +111,9 @@ function createUser(world: World, id: string, token: string): AccountUser {
       const { result } = await call('session.create', {});
       return (result as { sessionId: string }).sessionId;
     },
-    send: (sessionId, further = {}, url = undefined) =>
+    send: (sessionId, further = {}, url) =>
       call('message.send', { sessionId, message: 'Hi', parameters: { maxTokens: 100 }, ...further }, url),
-    async streamUntil(sessionId, count, plan = {}, url = undefined) {
+    async streamUntil(sessionId, count, plan = {}, url) {
       world.openai.script('Hi', { chunks: words, hold: [count], ...plan, times: 1 });
       const input = { sessionId, message: 'Hi', parameters: { maxTokens: 100 } };
       const { result, text } = await call('message.start', input, url);
@@ -129,8 +129,8 @@ function createUser(world: World, id: string, token: string): AccountUser {
         const query = { type: 'query', path: 'session.get', input: { sessionId }, token } as const;
         const { result: read } = await callOverHttp(url ?? world.url, query);
         const { messages } = read as { messages: { content: string }[] };
-        const text = (plan.chunks ?? words).slice(0, count).join('');
-        if (messages.at(-1)?.content !== text) throw new Error(`not "${text}" yet`);
+        const written = (plan.chunks ?? words).slice(0, count).join('');
+        if (messages.at(-1)?.content !== written) throw new Error(`not "${written}" yet`);
       }, patience);
       return { streamId, call: made };
     },

@@ -23,11 +23,7 @@ export interface Observer {
   leave(): void;
 }
 
-export function observe(
-  trpc: TrpcConnection['trpc'],
-  sessionId: string,
-  lastEventId?: string,
-): Observer {
+export function observe(trpc: TrpcConnection['trpc'], sessionId: string, lastEventId?: string): Observer {
   const told: Told[] = [];
   const waiting = new Set<() => void>();
   const ended = Promise.withResolvers<void>();

@@ -1,6 +1,7 @@
 import type { ProbePoint } from '@chat-service/server/features/generations/probe';
 import { createRandom, type Random } from '../../../../packages/server/test/features/generations/simulation/random.ts';
-import { fakeFaults, type FakeFault, type FakeOperation } from '../fake-accounting.ts';
+import type { FakeOperation } from '../fake-accounting-wire.ts';
+import { fakeFaults, type FakeFault } from '../fake-accounting.ts';
 
 /** How an answer is to end. `gone`: nobody waits for it. `twins`: it is sent twice at once, under one key. */
 export type SendKind = 'whole' | 'twins' | 'stop' | 'fail-early' | 'fail-late' | 'delete' | 'gone';
@@ -118,7 +119,9 @@ function planSend(random: Random, kinds: readonly SendKind[]): PlannedSend {
 
 /** The first two come early, and to something that every run does. */
 function planFault(random: Random, index: number): PlannedFault {
-  const kind = random.pick(index === 0 ? faultKinds.filter(({ operation }) => operation.includes('check')) : faultKinds);
+  const kind = random.pick(
+    index === 0 ? faultKinds.filter(({ operation }) => operation.includes('check')) : faultKinds,
+  );
   const operation = index === 0 ? 'check' : random.pick(kind.operation);
   const past = kind.fault.answer === 'hang';
   return {

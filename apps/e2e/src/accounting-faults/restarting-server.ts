@@ -21,10 +21,7 @@ export interface RestartingServer extends AsyncDisposable {
 /** Longer than the circuits of models rest. */
 const restSeconds = 31;
 
-export async function startRestartingServer(
-  world: World,
-  openJournal: () => Promise<AccountingJournal>,
-): Promise<RestartingServer> {
+export async function startRestartingServer(world: World, journal: AccountingJournal): Promise<RestartingServer> {
   const deaths: ProbePoint[] = [];
   let kills: PlannedKill[] = [];
   let isOver = false;
@@ -53,7 +50,7 @@ export async function startRestartingServer(
 
   async function restart(): Promise<ServerProcess> {
     // Nobody waits for what a dead process has in hand: its leases are made to have run out.
-    await (await openJournal()).letWaitsPass();
+    await journal.letWaitsPass();
     return start();
   }
 

@@ -9,6 +9,7 @@ import {
   comparePositions,
   formatEventId,
   formatHistoryId,
+  isAmidAnswer,
   isSamePosition,
   parseSessionEventId,
   type Position,
@@ -68,8 +69,8 @@ interface SessionCursor {
   last: Position;
   /** The answer whose text it has from the beginning, and how much of it; null where that is not known. */
   answer: { readonly id: string; length: number } | null;
-  /** The answer that was running when the history was read, with which the message that it answers was told. */
-  joined: string | null;
+  /** Whether the message of the answer that is still to begin here was told, with the history. */
+  isAmidAnswer: boolean;
 }
 
 interface Reader<Notice> {
@@ -124,8 +125,9 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
     const id = (index: number) => formatHistoryId(sessionId, position, index);
     yield* withNotice(notices, id(0), { type: 'history-start', count: messages.length, total });
     for (const [index, message] of messages.entries()) yield { id: id(index + 1), event: { type: 'message', message } };
-    yield* withNotice(notices, formatHistoryId(sessionId, position, 'end'), { type: 'history-end' });
-    Object.assign(cursor, { last: position, answer: null, joined: activeGenerationId });
+    const end = activeGenerationId === null ? 'end' : 'end-amid-answer';
+    yield* withNotice(notices, formatHistoryId(sessionId, position, end), { type: 'history-end' });
+    Object.assign(cursor, { last: position, answer: null, isAmidAnswer: activeGenerationId !== null });
     return true;
   }
 
@@ -137,9 +139,12 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
     event: SessionEvent,
   ): Generator<IdentifiedSessionEvent<Notice>, void, void> {
     const before: Position = { fence: position.fence, number: 0 };
-    const isNews = event.type === 'start' && event.streamId !== cursor.joined && !isSamePosition(last, before);
-    if (isNews && event.userMessage !== null) {
-      yield* withNotice(notices, formatEventId(sessionId, before), { type: 'message', message: event.userMessage });
+    if (event.type === 'start') {
+      const isTold = cursor.isAmidAnswer || isSamePosition(last, before);
+      cursor.isAmidAnswer = false;
+      if (!isTold && event.userMessage !== null) {
+        yield* withNotice(notices, formatEventId(sessionId, before), { type: 'message', message: event.userMessage });
+      }
     }
     yield* withNotice(notices, formatEventId(sessionId, position), event);
   }
@@ -167,7 +172,7 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
   /** Everything that the log has, what was written of an answer so far in one piece. */
   async function readInOne(sessionId: string, after: Position): Promise<LogEntry[]> {
     const entries: LogEntry[] = [];
-    for (let last = after; ; ) {
+    for (let last = after; ;) {
       const more = await log.read(sessionId, last);
       for (const entry of more) {
         const joined = join(entries.at(-1), entry);
@@ -199,7 +204,8 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
     const resumedAfter = after === null ? null : lastEventId;
     const notices = source == null ? null : placeNotices({ notices: source, resumedAfter, clock });
     using bells: ReaderBells = listen({ log, sessionId, watch, watched: sessionId, listenToNotices: notices?.listen });
-    const cursor: SessionCursor = { last: after ?? floor, answer: null, joined: null };
+    const isAmid = after !== null && isAmidAnswer(lastEventId ?? '');
+    const cursor: SessionCursor = { last: after ?? floor, answer: null, isAmidAnswer: isAmid };
     const reader = { sessionId, cursor, notices };
     let withHistory = after === null || (await isOutdated(sessionId, after));
     // Whoever has been told something from here is at most a moment behind.

@@ -43,18 +43,36 @@ export function parseEventId(sessionId: string, id: string): Position | null {
   return position.fence > maxStored || position.number > maxStored ? null : position;
 }
 
+const ordinalWidth = 12;
+/** At the end of an id behind a history that has told the message of an answer which is still to begin. */
+const amidMark = 'r';
+const historyEnd = new RegExp(`\\.i${amidMark}?$`, 'u');
+const noticeEnd = new RegExp(`\\.o([0-9a-f]{${ordinalWidth}})${amidMark}?$`, 'u');
+
 /**
  * Ids of what a watcher of a session is told before the live events: they stand at the position whose history it is, in
- * order, before everything that comes after it.
+ * order, before everything that comes after it. `end-amid-answer` is the end of one that was read while an answer was
+ * being written, so that the message which that answers was among what it told.
  */
-export function formatHistoryId(sessionId: string, position: Position, place: number | 'end'): string {
-  const suffix = place === 'end' ? 'i' : `h${place.toString(16).padStart(4, '0')}`;
+export function formatHistoryId(
+  sessionId: string,
+  position: Position,
+  place: number | 'end' | 'end-amid-answer',
+): string {
+  const end = place === 'end' ? 'i' : `i${amidMark}`;
+  const suffix = typeof place === 'number' ? `h${place.toString(16).padStart(4, '0')}` : end;
   return `${formatEventId(sessionId, position)}.${suffix}`;
 }
 
-const historyEnd = '.i';
-const ordinalWidth = 12;
-const noticeEnd = new RegExp(`\\.o([0-9a-f]{${ordinalWidth}})$`, 'u');
+/** Where a watcher of a session goes on; null for an id that is unreadable, of another session, or within the history. */
+export function parseSessionEventId(sessionId: string, id: string): Position | null {
+  return parseEventId(sessionId, id.replace(historyEnd, ''));
+}
+
+/** Whether whoever goes on after this id has been told the message of the answer that is still to begin there. */
+export function isAmidAnswer(id: string): boolean {
+  return id.endsWith(amidMark);
+}
 
 function formatOrdinal(ordinal: number): string {
   return ordinal.toString(16).padStart(ordinalWidth, '0');
@@ -66,7 +84,8 @@ function formatOrdinal(ordinal: number): string {
  * the later.
  */
 export function formatNoticeId(toldLast: string, ordinal: number): string {
-  return `${toldLast.split('.', 1)[0] ?? ''}.o${formatOrdinal(ordinal)}`;
+  const [event = ''] = toldLast.split('.', 1);
+  return `${event}.o${formatOrdinal(ordinal)}${isAmidAnswer(toldLast) ? amidMark : ''}`;
 }
 
 /** The ordinal of a notice's id; 0 for every other id. */
@@ -86,11 +105,5 @@ export function formatBreakId(toldLast: string): string {
 
 /** Whether a reader can go on after an id of this session: it has been told the history that comes before. */
 export function isResumable(id: string): boolean {
-  const [, suffix] = id.split('.');
-  return suffix === undefined || suffix === 'i' || noticeEnd.test(id);
-}
-
-/** Where a watcher of a session goes on; null for an id that is unreadable, of another session, or within the history. */
-export function parseSessionEventId(sessionId: string, id: string): Position | null {
-  return parseEventId(sessionId, id.endsWith(historyEnd) ? id.slice(0, -historyEnd.length) : id);
+  return !id.includes('.') || historyEnd.test(id) || noticeEnd.test(id);
 }

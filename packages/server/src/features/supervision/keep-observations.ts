@@ -37,8 +37,8 @@ export interface Stay extends Disposable {
 /** Keeps the observations of this process: their leases, and what entitles to them. */
 export interface ObservationKeeper {
   readonly owner: string;
-  /** Keeps an observation until it has to end or `leaving` aborts. */
-  keep(observation: KeptObservation, leaving: AbortSignal): Stay;
+  /** Keeps an observation until it has to end, is disposed, or `away` aborts because the observer is. */
+  keep(observation: KeptObservation, away: AbortSignal): Stay;
   /** Ends the background work; what is still open is written as ended. */
   stop(): Promise<void>;
 }
@@ -160,7 +160,7 @@ export function createObservationKeeper(deps: KeepObservationsDependencies): Obs
 
   return {
     owner,
-    keep(observation, leaving) {
+    keep(observation, away) {
       const { id, tokenExpiresAt, confirmedAt } = observation;
       const over = new AbortController();
       const { promise: left, resolve } = Promise.withResolvers<void>();
@@ -177,8 +177,8 @@ export function createObservationKeeper(deps: KeepObservationsDependencies): Obs
         leave(id);
         resolve();
       };
-      leaving.addEventListener('abort', onLeave, { once: true });
-      if (leaving.aborted) onLeave();
+      away.addEventListener('abort', onLeave, { once: true });
+      if (away.aborted) onLeave();
       // Whoever comes while this stops is left to the sweeper.
       if (cancelBeat === null && !stopped) beat();
       if (cancelRoles === null && !stopped) scheduleRoles();
@@ -189,7 +189,7 @@ export function createObservationKeeper(deps: KeepObservationsDependencies): Obs
           return entry.ended;
         },
         [Symbol.dispose]() {
-          leaving.removeEventListener('abort', onLeave);
+          away.removeEventListener('abort', onLeave);
           onLeave();
         },
       };

@@ -24,15 +24,29 @@ afterAll(async () => {
   await home[Symbol.asyncDispose]();
 });
 
-it(`every observer has the whole truth, in order and once, in ${count} random schedules`, { timeout: 3_600_000 }, async () => {
-  const sum: Tally = {};
-  for (let index = 0; index < count; index += 1) {
-    const tally = await playSchedule(Number(seed ?? 1) + index, database);
-    for (const [name, times] of Object.entries(tally)) sum[name] = (sum[name] ?? 0) + times;
-  }
-  if (seed !== undefined) return;
-  const met = ['history-end', 'start', 'chunk', 'done', 'resync', 'live', 'idle', 'message-deleted', 'session-deleted'];
-  for (const name of [...met, 'resumption', 'kill', 'stop', 'update']) {
-    expect([name, sum[name] ?? 0]).toEqual([name, expect.toSatisfy((times: number) => times > 0)]);
-  }
-});
+it(
+  `every observer has the whole truth, in order and once, in ${count} random schedules`,
+  { timeout: 3_600_000 },
+  async () => {
+    const sum: Tally = {};
+    for (let index = 0; index < count; index += 1) {
+      const tally = await playSchedule(Number(seed ?? 1) + index, database);
+      for (const [name, times] of Object.entries(tally)) sum[name] = (sum[name] ?? 0) + times;
+    }
+    if (seed !== undefined) return;
+    const met = [
+      'history-end',
+      'start',
+      'chunk',
+      'done',
+      'resync',
+      'live',
+      'idle',
+      'message-deleted',
+      'session-deleted',
+    ];
+    for (const name of [...met, 'resumption', 'kill', 'stop', 'update']) {
+      expect([name, sum[name] ?? 0]).toEqual([name, expect.toSatisfy((times: number) => times > 0)]);
+    }
+  },
+);

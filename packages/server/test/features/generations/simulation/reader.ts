@@ -76,7 +76,11 @@ export function createReader(name: string, generation: KnownGeneration, options:
     const named = { userId, sessionId, generationId };
     switch (approach) {
       case 'claimed':
-        return createIdentify(instance.followGeneration, null)({ generationId, sessionId, claimFence, from: 'start' }, null, signal);
+        return createIdentify(instance.followGeneration, null)(
+          { generationId, sessionId, claimFence, from: 'start' },
+          null,
+          signal,
+        );
       case 'named':
         return follow(named);
       case 'latest':

@@ -44,7 +44,7 @@ export function createInstance(name: string, options: InstanceOptions) {
       return result;
     },
   };
-  const model = { ...toyModel('toy'), fallback: null, target: {} } as unknown as CatalogueModel;
+  const model = { ...toyModel('toy'), fallback: null, target: {} as CatalogueModel['target'] };
   const log = createMemoryLog({ clock, bufferMilliseconds, maxBytes });
   // Nothing costs anything here.
   const free = {

@@ -186,11 +186,18 @@ export async function playSchedule(seed: number, database: Database): Promise<Ta
 
   const user = { userId, sessionId };
   const connected = () => observers.filter(({ connection }) => connection !== null);
-  const away = () => observers.filter(({ connection, gone, transcript }) => connection === null && !gone && !transcript.deleted);
+  const away = () =>
+    observers.filter(({ connection, gone, transcript }) => connection === null && !gone && !transcript.deleted);
   let kills = several ? random.below(3) : 0;
-  const mayDelete = random.chance(0.3);
+  const mayDelete = random.chance(0.5);
   const actions: readonly (readonly [weight: number, act: () => void])[] = [
-    [3, () => asUser('send', ({ messages }) => messages.startMessage({ ...user, message: 'Go on', plan: 'free', userToken: '' }))],
+    [
+      3,
+      () =>
+        asUser('send', ({ messages }) =>
+          messages.startMessage({ ...user, message: 'Go on', plan: 'free', userToken: '' }),
+        ),
+    ],
     [0.5, () => asUser('stop', ({ messages }) => messages.stopMessage(user))],
     [0.5, () => asUser('update', ({ sessions }) => sessions.updateSession({ ...user, title: `T${ids}` }))],
     [
@@ -202,7 +209,7 @@ export async function playSchedule(seed: number, database: Database): Promise<Ta
         }),
     ],
     [
-      mayDelete ? 0.05 : 0,
+      mayDelete ? 0.15 : 0,
       () =>
         asUser('delete', async ({ sessions }) => {
           isDeleted = true;
@@ -214,7 +221,10 @@ export async function playSchedule(seed: number, database: Database): Promise<Ta
       () => {
         if (observers.length >= 5) return;
         const name = `o${observers.length}`;
-        const transcript = createTranscript((id) => textsOf(id).join(''), (text) => violation(`${name}: ${text}`));
+        const transcript = createTranscript(
+          (id) => textsOf(id).join(''),
+          (text) => violation(`${name}: ${text}`),
+        );
         const observer: Observer = { name, transcript, connection: null, gone: false };
         observers.push(observer);
         connect(observer);
@@ -282,7 +292,10 @@ export async function playSchedule(seed: number, database: Database): Promise<Ta
     const open = await query.select().from(tables.observations);
     if (open.length > 0) violation(`${open.length} observations are still open after ${leaseMilliseconds} ms`);
     const perConnection = new Map<string, string[]>();
-    for (const { connectionId, action } of await query.select().from(tables.auditLog).where(eq(tables.auditLog.requestId, `schedule ${seed}`))) {
+    for (const { connectionId, action } of await query
+      .select()
+      .from(tables.auditLog)
+      .where(eq(tables.auditLog.requestId, `schedule ${seed}`))) {
       perConnection.set(connectionId ?? '', [...(perConnection.get(connectionId ?? '') ?? []), action]);
     }
     for (const [id, found] of perConnection) {

@@ -18,7 +18,7 @@ export interface Transcript {
   take(id: string, event: ObservationEvent): void;
 }
 
-const resumable = /^[^.]+(\.i|\.o[0-9a-f]{12})?$/u;
+const resumable = /^[^.]+((\.i|\.o[0-9a-f]{12})r?)?$/u;
 
 /** @param violation told whatever contradicts the order, the ids or the events before it */
 export function createTranscript(textOf: (streamId: string) => string, violation: (text: string) => void): Transcript {
@@ -32,8 +32,6 @@ export function createTranscript(textOf: (streamId: string) => string, violation
   let historyLeft: number | null = null;
   let answer: { streamId: string; text: string } | null = null;
   let eventsHere = 0;
-  /** Whether this connection has told the history: one that goes on right after it tells the question of a running answer anew. */
-  let wasHistoryTold = false;
 
   function upsert(message: Message): void {
     const known = messages.find(({ id }) => id === message.id);
@@ -59,7 +57,8 @@ export function createTranscript(textOf: (streamId: string) => string, violation
     }
     if (event.type === 'chunk') {
       if (answer !== null) answer.text += event.text;
-      if (answer !== null && !textOf(event.streamId).startsWith(answer.text)) violation(`text is wrong: ${answer.text}`);
+      if (answer !== null && !textOf(event.streamId).startsWith(answer.text))
+        violation(`text is wrong: ${answer.text}`);
       return;
     }
     if (answer !== null && answer.text !== event.message.content)
@@ -89,7 +88,6 @@ export function createTranscript(textOf: (streamId: string) => string, violation
     },
     connected() {
       eventsHere = 0;
-      wasHistoryTold = false;
       ended = false;
     },
     take(id, event) {
@@ -120,7 +118,6 @@ export function createTranscript(textOf: (streamId: string) => string, violation
           return;
         case 'history-start':
           historyLeft = event.count;
-          wasHistoryTold = true;
           messages = [];
           answer = null;
           return;
@@ -130,7 +127,7 @@ export function createTranscript(textOf: (streamId: string) => string, violation
           return;
         case 'message':
           if (historyLeft !== null) historyLeft -= 1;
-          else if (wasHistoryTold && messages.some((known) => known.id === event.message.id))
+          else if (messages.some((known) => known.id === event.message.id))
             violation(`message ${event.message.id} was told twice`);
           upsert(event.message);
           return;
