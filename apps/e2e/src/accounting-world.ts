@@ -12,6 +12,11 @@ import { createHastyClock, type HastyClock } from './hasty-clock.ts';
 import { callOverHttp, type RawAnswer } from './raw-http.ts';
 import { startWorld, type World, type WorldOptions } from './world.ts';
 
+const { SOAK: soak } = process.env;
+export const isLongRun = soak === 'ci' || soak === 'full';
+/** What does not depend on the database is looked at on one; the long runs look at everything on both. */
+export const isWhole = (kind: DatabaseKind) => kind === 'sqlite' || isLongRun;
+
 export const serviceToken = 'from-service-to-service';
 /** The prompt "Hi": one token, and what a chat format adds. */
 export const promptTokens = 8;

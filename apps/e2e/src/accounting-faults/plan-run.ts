@@ -105,8 +105,11 @@ export function planRun(seed: number): RunPlan {
   return { seed, userId: `run-${seed}`, credits, sessions, faults, kill };
 }
 
+/** A token each, also when they are counted as one text. */
+const words = [' one', ' two', ' three', ' four', ' five', ' six'];
+
 function planSend(random: Random, kinds: readonly SendKind[]): PlannedSend {
-  const chunks = Array.from({ length: 1 + random.below(6) }, (_, index) => ` word${index}`);
+  const chunks = words.slice(0, 1 + random.below(words.length));
   return {
     kind: random.pick(kinds),
     chunks,

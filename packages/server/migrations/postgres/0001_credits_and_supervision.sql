@@ -101,4 +101,6 @@ CREATE INDEX "observations_lease" ON "observations" USING btree ("lease_expires_
 CREATE INDEX "usage_records_held" ON "usage_records" USING btree ("user_id") WHERE "usage_records"."state" = 'held';--> statement-breakpoint
 CREATE INDEX "usage_records_user" ON "usage_records" USING btree ("user_id","created_at");--> statement-breakpoint
 CREATE FUNCTION audit_log_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'audit_log is append-only'; END $$;--> statement-breakpoint
-CREATE TRIGGER audit_log_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON "audit_log" FOR EACH STATEMENT EXECUTE FUNCTION audit_log_is_append_only();
+CREATE TRIGGER audit_log_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON "audit_log" FOR EACH STATEMENT EXECUTE FUNCTION audit_log_is_append_only();--> statement-breakpoint
+-- What was admitted before credits were counted is charged nothing.
+INSERT INTO usage_records (usage_id, user_id, session_id, model_id, plan, state, charged, created_at, settled_at) SELECT id, user_id, session_id, model_id, '', 'released', 0, created_at, coalesce(ended_at, created_at) FROM generations WHERE admitted_at IS NOT NULL;

@@ -99,4 +99,6 @@ CREATE TABLE `usage_records` (
 --> statement-breakpoint
 CREATE INDEX `usage_records_held` ON `usage_records` (`user_id`) WHERE "usage_records"."state" = 'held';--> statement-breakpoint
 CREATE INDEX `usage_records_user` ON `usage_records` (`user_id`,`created_at`);--> statement-breakpoint
-ALTER TABLE `generations` ADD `served_by` text;
+ALTER TABLE `generations` ADD `served_by` text;--> statement-breakpoint
+-- What was admitted before credits were counted is charged nothing.
+INSERT INTO usage_records (usage_id, user_id, session_id, model_id, plan, state, charged, created_at, settled_at) SELECT id, user_id, session_id, model_id, '', 'released', 0, created_at, coalesce(ended_at, created_at) FROM generations WHERE admitted_at IS NOT NULL;

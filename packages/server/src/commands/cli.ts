@@ -56,6 +56,7 @@ export async function runCli(argv: readonly string[]): Promise<void> {
     .command('reconcile')
     .description('check that credits granted, held, spent and used add up; exit code 1 where they do not')
     .option('--json', 'print one JSON object')
+    .option('--retry-parked', 'first have the Accounting Service told again what it refused too often')
     .action(async (options: ReconcileOptions) => {
       const { reconcileCredits } = await import('./reconcile.ts');
       process.exitCode = await reconcileCredits(options);

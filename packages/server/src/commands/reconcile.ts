@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import type { CreditTotals } from '../features/credits/compare-accounts.ts';
 import { formatCredits } from '../features/credits/credit-text.ts';
 import { createReconcile, type Reconciliation } from '../features/credits/reconcile.ts';
+import { createRetryParked } from '../features/credits/retry-parked.ts';
 import { createLogger } from '../platform/logger.ts';
 import { complain, loadProcessConfiguration } from './configuration.ts';
 import { openMigratedDatabase } from './open-migrated-database.ts';
@@ -9,10 +10,12 @@ import { openMigratedDatabase } from './open-migrated-database.ts';
 export interface ReconcileOptions {
   /** One JSON object on standard output in the place of text. */
   json?: boolean;
+  /** Has parked deliveries tried again before anything is counted. */
+  retryParked?: boolean;
 }
 
 /** Says whether the credits add up. Resolves to the exit code: 0 where they do. */
-export async function reconcileCredits({ json = false }: ReconcileOptions): Promise<0 | 1> {
+export async function reconcileCredits({ json = false, retryParked = false }: ReconcileOptions): Promise<0 | 1> {
   const loaded = loadProcessConfiguration();
   if (loaded === null) return 1;
   const { config, warnings } = loaded;
@@ -21,6 +24,7 @@ export async function reconcileCredits({ json = false }: ReconcileOptions): Prom
   const kind = config.accounting.service === null ? 'embedded' : 'http';
   try {
     await using database = await openMigratedDatabase(config.database.url, { logger });
+    if (retryParked) complain(`parked deliveries that will be tried again: ${await createRetryParked(database)()}`);
     const problems: string[] = [];
     const result = await createReconcile({ database, kind })((problem) => {
       // The text tells each when it is found, so that a broken database of any size can be looked through.

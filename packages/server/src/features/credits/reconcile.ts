@@ -50,6 +50,9 @@ export function createReconcile({ database, kind }: ReconcileDependencies): Reco
   };
 }
 
+/** Told one by one. */
+const mostParked = 100;
+
 async function readOutbox(
   store: ReconciliationStore,
   kind: Accounting['kind'],
@@ -58,7 +61,15 @@ async function readOutbox(
   const rows = await store.readOutbox();
   const pending = rows.find(({ state }) => state === 'pending');
   const parked = rows.find(({ state }) => state === 'parked')?.rows ?? 0;
-  if (parked > 0) tell(`deliveries that the Accounting Service refused, and that are parked: ${parked}`);
+  if (parked > 0) {
+    const listed = await store.listParked(mostParked);
+    for (const { usageId, body, lastStatus } of listed) {
+      tell(
+        `the ${body.kind} of ${usageId} is parked: the Accounting Service refused it with ${lastStatus ?? 'no status'}`,
+      );
+    }
+    if (parked > listed.length) tell(`deliveries that are parked beside these: ${parked - listed.length}`);
+  }
   if (kind === 'embedded' && pending !== undefined) {
     tell(`deliveries that wait for an Accounting Service, while ACCOUNTING_URL is not set: ${pending.rows}`);
   }

@@ -94,6 +94,19 @@ export function createReconciliationStore({ query, tables, dialect }: Pick<Datab
         .orderBy(asc(generations.id))
         .limit(limit),
 
+    /** The oldest of what the Accounting Service has refused too often. */
+    listParked: (limit: number) =>
+      query
+        .select({
+          usageId: accountingOutbox.usageId,
+          body: accountingOutbox.body,
+          lastStatus: accountingOutbox.lastStatus,
+        })
+        .from(accountingOutbox)
+        .where(eq(accountingOutbox.state, 'parked'))
+        .orderBy(asc(accountingOutbox.createdAt))
+        .limit(limit),
+
     /** What waits for the Accounting Service, by state. */
     readOutbox: () =>
       query

@@ -18,7 +18,7 @@ import {
   type Checked,
 } from './ledger-world.ts';
 
-const runs = { ci: 100, full: 1_000 }[process.env['SOAK'] ?? ''] ?? 8;
+const runs = { ci: 100, full: 1_000 }[process.env['SOAK'] ?? ''] ?? 5;
 const timeout = 20_000 + runs * 1_000;
 
 const plans = plansOf({

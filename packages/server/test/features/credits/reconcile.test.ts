@@ -3,6 +3,7 @@ import { beforeEach, expect, it } from 'vitest';
 import type { GenerationStatus, OutboxState } from '../../../src/db/column-types.ts';
 import { createGrantCredits } from '../../../src/features/credits/grant-credits.ts';
 import { createReconcile } from '../../../src/features/credits/reconcile.ts';
+import { createRetryParked } from '../../../src/features/credits/retry-parked.ts';
 import { newUuid } from '../../../src/platform/ids.ts';
 import {
   clearLedger,
@@ -189,10 +190,12 @@ describeEachDatabase('reconciling', (fixture) => {
     expect(result).toMatchObject({ credits: null, outbox: { pending: 2, parked: 0 } });
     expect(result.outbox.oldestSeconds).toSatisfy((seconds: number) => seconds >= 89 && seconds < 120);
     await outbox('parked', new Date());
-    const parked = 'deliveries that the Accounting Service refused, and that are parked: 1';
+    const parked = expect.stringMatching(/^the release of \S+ is parked: the Accounting Service refused it with /u);
     expect((await reconcile('http')).told).toEqual([parked]);
     const stranded = 'deliveries that wait for an Accounting Service, while ACCOUNTING_URL is not set: 2';
     expect((await reconcile()).told).toEqual([parked, stranded]);
+    expect(await createRetryParked(fixture.database)()).toBe(1);
+    expect((await reconcile('http')).result).toMatchObject({ outbox: { pending: 3, parked: 0 } });
   });
 
   it('compares usage with generations where an Accounting Service keeps the credits', async () => {

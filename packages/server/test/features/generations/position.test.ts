@@ -2,10 +2,17 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   comparePositions,
+  formatArrivalId,
+  formatBreakId,
   formatEventId,
+  formatHistoryId,
+  formatNoticeId,
+  isResumable,
   isSamePosition,
   nextPosition,
+  noticeOrdinal,
   parseEventId,
+  parseSessionEventId,
   type Position,
 } from '../../../src/features/generations/position.ts';
 
@@ -88,5 +95,44 @@ describe('event ids', () => {
     '000000010000002f-456789AB',
   ])('that nobody made are not readable: %j', (id) => {
     expect(parseEventId(session, id)).toBeNull();
+  });
+});
+
+describe('ids beside those of the log', () => {
+  const [place, next] = [
+    { fence: 3, number: 7 },
+    { fence: 3, number: 8 },
+  ];
+  const event = formatEventId(session, place);
+  const told = [
+    formatArrivalId(session, place, 1),
+    formatHistoryId(session, place, 0),
+    formatBreakId(formatHistoryId(session, place, 0)),
+    formatHistoryId(session, place, 1),
+    formatHistoryId(session, place, 'end'),
+    formatHistoryId(session, place, 'end-amid-answer'),
+    formatNoticeId(event, 1),
+    formatNoticeId(formatHistoryId(session, place, 'end-amid-answer'), 2),
+    formatNoticeId(formatNoticeId(event, 1), 0x1234_5678_9abc),
+  ];
+
+  it('stand in their order behind the event at their place and before the next', () => {
+    const all = [event, ...told, formatEventId(session, next)];
+    expect(all.toSorted()).toEqual(all);
+  });
+
+  it('are places to go on from once the history has been told, and from there on only', () => {
+    const resumable = [event, ...told].filter((id) => parseSessionEventId(session, id) !== null);
+    expect(resumable).toEqual([event, ...told.slice(4)]);
+    expect([event, ...told].filter(isResumable)).toEqual(resumable);
+    for (const id of resumable) expect(parseSessionEventId(session, id)).toEqual(place);
+    for (const id of told) expect(parseSessionEventId(other, id)).toBeNull();
+  });
+
+  it('of a notice serve at the doors of a generation too', () => {
+    expect(parseEventId(session, formatNoticeId(event, 5))).toEqual(place);
+    expect(parseEventId(session, formatHistoryId(session, place, 'end'))).toBeNull();
+    expect(noticeOrdinal(formatNoticeId(event, 0xabc))).toBe(0xabc);
+    expect(noticeOrdinal(event)).toBe(0);
   });
 });

@@ -119,6 +119,7 @@ export function createMemoryRows(schedule: Schedule, random: Random): Rows {
         findSession: (_tx, id) => read(() => copy(sessions.get(id))),
         find: (_tx, id) => read(() => copy(generations.get(id))),
         lock: (_tx, id) => read(() => copy(generations.get(id))),
+        isLive: (_tx, id) => read(() => [...generations.values()].some((row) => row.id === id && isLive(row))),
         findLive: (_tx, sessionId) =>
           read(() => {
             const row = copy(ofSession(sessionId).find(isLive));

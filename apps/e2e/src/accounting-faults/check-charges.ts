@@ -1,0 +1,68 @@
+import { expect } from 'vitest';
+import { callsOf, type AccountingJournal, type CreditRows } from '../accounting-journal.ts';
+import type { World } from '../world.ts';
+import { runModels } from './plan-run.ts';
+
+interface RecordBody {
+  readonly modelId: string;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly credits: number;
+  readonly outcome: string;
+}
+
+/**
+ * Asserts that what was produced is charged, and nothing else: by the tokens that the model has told of whole answers, by
+ * the words that are stored of all others. Each word of an answer is one token.
+ */
+export async function checkCharges(
+  world: World,
+  { database }: AccountingJournal,
+  { generations }: CreditRows,
+  userIds: readonly string[],
+): Promise<void> {
+  const messages = await database.query.select().from(database.tables.messages);
+  const contents = new Map(messages.map(({ id, content }) => [id, content]));
+  for (const { id, userId, status, servedBy } of generations) {
+    if (status === 'refused' || !userIds.includes(userId)) continue;
+    const text = contents.get(id) ?? '';
+    const produced = [...text.matchAll(/\S+/gu)].length;
+    const [charge, ...more] = world.accounting.chargesOf(id);
+    const calls = callsOf(world.openai, id);
+    expect(more).toEqual([]);
+    if (charge === undefined) {
+      expect([id, status, text], 'what was produced is charged').toEqual([
+        id,
+        expect.not.stringMatching('complete'),
+        '',
+      ]);
+      if (status === 'stopped') expect(calls, 'what was stopped and not charged was not called for').toEqual([]);
+      continue;
+    }
+    const [check] = world.accounting.requestsOf(id);
+    const { estimate } = check?.body as { estimate: { inputTokens: number } };
+    const record = world.accounting.requestsOf(id).find(({ operation }) => operation === 'record')?.body as RecordBody;
+    expect(record.outcome, `outcome of ${id}`).toBe(status);
+    expect(record.outputTokens, `output of ${id} (${status}): "${text}"`).toBe(produced);
+    // The fake model counts a token for each word of the prompt; here it is held for with a quarter more.
+    const told = calls.at(-1)?.body.messages.reduce((sum, { content }) => sum + content.split(/\s+/u).length, 0);
+    if (status === 'complete') expect(record.inputTokens, `input of ${id}`).toBe(told);
+    // A figure that came before the stop counts.
+    else if (status !== 'stopped' || record.inputTokens !== told)
+      expect(Math.ceil(record.inputTokens * 1.25), `input of ${id}`).toBe(estimate.inputTokens);
+    const asked = runModels.find((model) => model.id === record.modelId);
+    if (servedBy !== null) expect(record.modelId).toBe(servedBy);
+    const cost = costOf(record, asked?.creditCost ?? { input: NaN, output: NaN });
+    const held = world.accounting.holdOf(id)?.credits ?? Infinity;
+    expect(charge.credits, `charge for ${id}`).toBe(Math.min(cost, held));
+  }
+}
+
+/** Millionths, by the six places that prices have at most. */
+function costOf(
+  { inputTokens, outputTokens }: RecordBody,
+  price: { readonly input: number; readonly output: number },
+): number {
+  const micro = (credits: number) => BigInt(Math.round(credits * 1e6));
+  return Number((BigInt(inputTokens) * micro(price.input) + BigInt(outputTokens) * micro(price.output) + 999n) / 1000n);
+}
