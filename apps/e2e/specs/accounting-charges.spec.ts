@@ -10,6 +10,7 @@ import {
   type AccountingWorld,
   type AccountUser,
 } from '../src/accounting-world.ts';
+import { patience } from '../src/call-for.ts';
 import { collect } from '../src/collect.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
 import { fakeFaults } from '../src/fake-accounting.ts';
@@ -277,6 +278,36 @@ describeEachDatabase('what an Accounting Service charges', (kind) => {
     expect((await next).status).toBe(200);
     await started.journal.check({ userIds: [user.id] });
     expect(world.accounting.totals(user.id)).toMatchObject({ held: 0, spent: costOf(1, words.length) });
+  });
+
+  it('takes an answer once whose owner comes back after somebody else has ended it', async () => {
+    const user = await started.user();
+    const sessionId = await user.openSession();
+    const { streamId, call } = await user.streamUntil(sessionId, 2);
+    await vi.waitFor(async () => {
+      const { query, tables } = started.journal.database;
+      const segments = await query.select().from(tables.generationSegments);
+      const own = segments.filter(({ generationId }) => generationId === streamId);
+      expect(own.map(({ text }) => text).join('')).toBe(words.slice(0, 2).join(''));
+    }, patience);
+    const gate = started.gates.hold('ending');
+    call.releaseAll();
+    await gate.reached;
+    await started.journal.letWaitsPass();
+    world.openai.script('Hi', { chunks: words, times: 2 });
+    expect((await user.send(sessionId)).status).toBe(200);
+    const { generations } = await started.journal.atRest();
+    expect(generations.find(({ id }) => id === streamId)?.status).toBe('interrupted');
+    gate.release();
+    expect((await user.send(sessionId)).status).toBe(200);
+    await started.journal.check({ userIds: [user.id] });
+    const charges = world.accounting.chargesOf(streamId).map(({ credits }) => credits);
+    const stored = await world.trpc(user.id).trpc.session.get.query({ sessionId });
+    const produced = stored.messages.find(({ id }) => id === streamId)?.content.split(/(?= )/u) ?? [];
+    expect(words.slice(0, produced.length)).toEqual(produced);
+    expect(charges).toEqual([costOf(promptTokens, produced.length)]);
+    const records = world.accounting.requestsOf(streamId).filter(({ operation }) => operation === 'record');
+    expect(records.map(({ body }) => body)).toMatchObject([{ outcome: 'interrupted' }]);
   });
 
   it('gives back what a late answer holds for a session that was deleted meanwhile', async () => {

@@ -23,7 +23,7 @@ const seeds = Array.from({ length: count }, (_, index) => Number(seed ?? 1) + in
 /** Users of one server at a time. */
 const together = 10;
 /** Crashes of the server meanwhile: each costs a start. */
-const mostKills = 2;
+const mostKills = isLongRun ? 2 : 1;
 /** Then everything is made anew, so that rows and journals stay small. */
 const batchesInWorld = 10;
 

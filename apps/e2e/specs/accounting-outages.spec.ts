@@ -99,6 +99,29 @@ describeEachDatabase('an Accounting Service that gives no answer', (kind) => {
     },
   );
 
+  it('tells it to both copies of a request, and asks for one', async () => {
+    const user = await started.user();
+    const sessionId = await user.openSession();
+    const gate = started.gates.hold('reserving');
+    failFor(user.id, 'check', fakeFaults.hang);
+    const first = user.send(sessionId, { idempotencyKey: 'twins' });
+    await gate.reached;
+    const claiming = started.gates.hold('claiming');
+    const second = user.send(sessionId, { idempotencyKey: 'twins' });
+    await claiming.reached;
+    claiming.release();
+    // It has joined by the time that somebody else is served.
+    await (await started.user()).openSession();
+    gate.release();
+    for (const answer of await Promise.all([first, second])) {
+      expect(answer).toMatchObject({ status: 503, refusal: { code: 'ACCOUNTING_UNAVAILABLE' } });
+    }
+    world.accounting.clearFaults();
+    await started.journal.check({ userIds: [user.id] });
+    expect(new Set(user.requests().map(({ usageId }) => usageId)).size).toBe(2);
+    expect(user.operations().filter((operation) => operation === 'release')).toHaveLength(1);
+  });
+
   it.runIf(isWhole(kind))(
     'tells it over REST with a time to come back, also of a session, which is not made',
     async () => {
@@ -146,8 +169,8 @@ describeEachDatabase('an Accounting Service that gives no answer', (kind) => {
     expect(JSON.parse(reconciled.stdout)).toMatchObject({ ok: false, outbox: { pending: 0, parked: 1 } });
     expect(world.logs.filter((line) => line.includes(id) && line.includes('parked'))).toHaveLength(1);
 
-    const { query, tables } = started.journal.database;
-    await query.update(tables.accountingOutbox).set({ state: 'pending' });
+    expect(reconciled.stdout).toContain(id);
+    expect(await runCommand(['reconcile', '--retry-parked'], world.env)).toMatchObject({ code: 0 });
     await started.journal.check({ userIds: [user.id, other.id] });
   });
 
@@ -249,7 +272,19 @@ describeEachDatabase('a server that ends', (kind) => {
       expect(world.accounting.totals(user.id)).toMatchObject({ held: 0, spent: costOf(promptTokens, 2) });
       const record = world.accounting.requests.findLast(({ operation }) => operation === 'record');
       expect(record?.body).toMatchObject({ outcome: 'interrupted', outputTokens: 2 });
-      const lines = [...first.logs, ...second.logs];
+
+      // And after a SIGKILL what had been stored by then is charged by whoever recovers it.
+      const { streamId: killed } = await user.streamUntil(sessionId, 2, {}, second.url);
+      second.kill('SIGKILL');
+      await second.exited;
+      expect(world.accounting.openHolds().map(({ usageId }) => usageId)).toEqual([killed]);
+      await using third = await world.spawn();
+      await journal.check();
+      const told = world.accounting.requestsOf(killed).map(({ body }) => body);
+      expect(told.at(-1)).toMatchObject({ outcome: 'interrupted', outputTokens: 2, messageId: killed });
+      expect(world.accounting.chargesOf(killed)).toHaveLength(1);
+
+      const lines = [...first.logs, ...second.logs, ...third.logs];
       expect(lines.length).toBeGreaterThan(2);
       for (const secret of [user.token, user.token.split('.')[2] ?? '', serviceToken]) {
         expect(lines.filter((line) => line.includes(secret))).toEqual([]);

@@ -95,6 +95,17 @@ describeEachDatabase('an observation', (kind) => {
     observer.leave();
   });
 
+  it('ends with the server, whose shutdown writes so', async () => {
+    const { world } = supervised;
+    const sessionId = await supervised.conversation('alice', 'shutdown');
+    await using sue = openSupervisor(world);
+    const observer = observe(sue.trpc, sessionId);
+    await observer.until('history-end');
+    await world.restart();
+    expect((await looksAt(sessionId)).map(({ action }) => action)).toEqual(['observe.attach', 'observe.detach']);
+    observer.leave();
+  });
+
   it('is not shown to the user unless the operator wants it', async () => {
     const { world } = supervised;
     const { trpc, sessionId, streamId, call } = await supervised.running('alice', 'not shown');
@@ -145,6 +156,7 @@ describeEachDatabase('where users are shown who watches', (kind) => {
     await vi.waitFor(() => expect(observed()).toEqual([{ type: 'observed', observers: 1 }]));
     await vi.waitFor(() => expect(session).toContain('{"type":"observed","observers":1}'));
     expect((await trpc.session.get.query({ sessionId })).session.observers).toBe(1);
+    expect(observer.told[0]?.event).toMatchObject({ session: { observers: 1 } });
     observer.leave();
     await vi.waitFor(() => expect(observed()).toHaveLength(2));
     expect(observed()[1]).toEqual({ type: 'observed', observers: 0 });

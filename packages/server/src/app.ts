@@ -157,7 +157,7 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
   const { leaseMs } = config.generations;
   const { followSession } = generations;
   const watching = { database, counts, followSession, toSession, clock, logger, newId, leaseMilliseconds: leaseMs };
-  const observations = createObservations(watching);
+  const observations = createObservations({ ...watching, notice });
   opened.defer(() => observations.stop());
   const supervision = createSupervisionOperations({
     ...watching,

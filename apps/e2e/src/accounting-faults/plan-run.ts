@@ -3,8 +3,11 @@ import { createRandom, type Random } from '../../../../packages/server/test/feat
 import type { FakeOperation } from '../fake-accounting-wire.ts';
 import { fakeFaults, type FakeFault } from '../fake-accounting.ts';
 
-/** How an answer is to end. `gone`: nobody waits for it. `twins`: it is sent twice at once, under one key. */
-export type SendKind = 'whole' | 'twins' | 'stop' | 'fail-early' | 'fail-late' | 'delete' | 'gone';
+/**
+ * How an answer is to end. `gone`: nobody waits for it. `twins`: it is sent twice at once, under one key. `dear`: the model
+ * counts more than anybody has held for it. `slow`: it takes as long as its text is stored meanwhile.
+ */
+export type SendKind = 'whole' | 'dear' | 'slow' | 'twins' | 'stop' | 'fail-early' | 'fail-late' | 'delete' | 'gone';
 
 export interface PlannedSend {
   readonly kind: SendKind;
@@ -53,6 +56,7 @@ export const killPoints = [
   'admitted',
   'provider-called',
   'streaming',
+  'checkpointed',
   'ending',
   'ended',
   'published',
@@ -87,9 +91,12 @@ export const runModels = [
   { id: 'run-e', creditCost: { input: 1, output: 5 } },
 ];
 
-const sendKinds: readonly SendKind[] = ['whole', 'whole', 'twins', 'stop', 'stop', 'fail-early', 'fail-late'];
+const sendKinds: readonly SendKind[] = ['whole', 'slow', 'dear', 'twins', 'stop', 'stop', 'fail-early', 'fail-late'];
 /** After these there is nothing more to say in a session. */
 const lastKinds: readonly SendKind[] = ['delete', 'gone', 'whole', 'stop'];
+
+/** Of an answer that is `dear`. */
+export const dearUsage = { prompt_tokens: 5_000, completion_tokens: 5_000, total_tokens: 10_000 };
 
 export function planRun(seed: number): RunPlan {
   const random = createRandom(seed);

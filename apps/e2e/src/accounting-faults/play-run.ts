@@ -1,7 +1,7 @@
 import type { FakeCall } from '../fake-openai.ts';
 import { callOverHttp, type RawAnswer } from '../raw-http.ts';
 import type { World } from '../world.ts';
-import type { PlannedFault, PlannedSend, RunPlan } from './plan-run.ts';
+import { dearUsage, type PlannedFault, type PlannedSend, type RunPlan, type SendKind } from './plan-run.ts';
 import type { RestartingServer } from './restarting-server.ts';
 
 /** What came of a run. */
@@ -13,7 +13,13 @@ export interface PlayedRun {
   readonly told: readonly string[];
 }
 
-const networkTries = 8;
+/** While a server dies and another starts; a pause lies between, in milliseconds. */
+const networkTries = 1_000;
+const networkPause = 25;
+/** Milliseconds between chunks: text is stored once a second. */
+const slowPace = 250;
+/** What is sent by those who wait for the whole answer. */
+const waitingKinds: readonly SendKind[] = ['whole', 'slow', 'dear', 'fail-early', 'fail-late'];
 /** Milliseconds: a call to the model that has not come by then does not come. */
 const longestWait = 5_000;
 
@@ -35,6 +41,7 @@ export async function playRun(world: World, server: RestartingServer, plan: RunP
         return answer;
       } catch (error) {
         if (!(error instanceof TypeError) || tries === networkTries) throw error;
+        await new Promise((resolve) => setTimeout(resolve, networkPause));
       }
     }
   }
@@ -60,7 +67,7 @@ export async function playRun(world: World, server: RestartingServer, plan: RunP
     const { kind, at, chunks, modelId, maxTokens, patience } = planned;
     world.openai.script((body) => body.messages.at(-1)?.content.endsWith(text) === true, modelPlan(planned));
     const input = { sessionId, message: text, idempotencyKey: text, modelId, parameters: { maxTokens } };
-    if (kind === 'whole' || kind === 'fail-early' || kind === 'fail-late') {
+    if (waitingKinds.includes(kind)) {
       return void (await insist('message.send', input, patience));
     }
     if (kind === 'twins') {
@@ -121,6 +128,10 @@ function modelPlan({ kind, at, chunks }: PlannedSend) {
     case 'whole':
     case 'twins':
       return { chunks };
+    case 'slow':
+      return { chunks, pace: slowPace };
+    case 'dear':
+      return { chunks, usage: dearUsage };
     case 'fail-early':
       return { status: 400 };
     case 'fail-late':

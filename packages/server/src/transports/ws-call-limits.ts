@@ -17,11 +17,13 @@ export interface WsCallLimits {
 const free: AdmitCall = () => Promise.resolve();
 const endless = new AbortController().signal;
 
-/** Limits of the calls on a socket. */
-export function createWsCallLimits(router: AnyTRPCRouter, limits: CallLimits): WsCallLimits {
+/** Limits of the calls on a socket; `onTooMuch` is told of each that is refused. */
+export function createWsCallLimits(router: AnyTRPCRouter, limits: CallLimits, onTooMuch: () => void): WsCallLimits {
   async function countOne(caller: Caller): Promise<ServiceError | null> {
     const counted = await countCalls(limits, caller, 1);
-    return counted?.allowed === 0 ? rateLimited(counted) : null;
+    if (counted?.allowed !== 0) return null;
+    onTooMuch();
+    return rateLimited(counted);
   }
 
   return {

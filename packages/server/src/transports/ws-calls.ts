@@ -13,6 +13,8 @@ export interface Call extends RequestRecord {
   readonly type: CallType;
   readonly authentication: Authentication;
   readonly admit: AdmitCall;
+  /** What the replies to it begin with. */
+  readonly replyHead: string;
   readonly leave: () => void;
 }
 
@@ -35,7 +37,7 @@ export interface WsCalls {
   current(): Call | undefined;
   /** Why one more call of this type is too many; null when it is not. */
   refusal(type: CallType): ServiceError | null;
-  start(type: CallType, path: string, allowed: Pick<Call, 'authentication' | 'admit'>): Call;
+  start(type: CallType, path: string, allowed: Pick<Call, 'authentication' | 'admit' | 'replyHead'>): Call;
   /** Looks whether this reply is the last of the running call, and if so finishes that. */
   replied(reply: unknown): void;
   /** Logs a call that never began, and gives back its request id. */
@@ -90,9 +92,9 @@ export function createWsCalls(options: WsCallsOptions): WsCalls {
         detail: `A connection holds at most ${maxOpen[kind]} of these at once.`,
       });
     },
-    start(type, path, { authentication, admit }) {
+    start(type, path, { authentication, admit, replyHead }) {
       const record = newRecord(nextRequestId(), path, options);
-      const call: Call = Object.assign(record, { type, authentication, admit, leave: inFlight.enter() });
+      const call: Call = Object.assign(record, { type, authentication, admit, replyHead, leave: inFlight.enter() });
       if (authentication.status === 'verified') call.userId = authentication.principal.userId;
       calls.add(call);
       known.set(call, call);

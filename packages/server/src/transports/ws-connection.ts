@@ -14,10 +14,12 @@ import type { InFlight } from './in-flight.ts';
 import { logCause } from './request-log.ts';
 import { maxBatchSize } from './trpc-http.ts';
 import { createWsAuthentication } from './ws-authentication.ts';
+import { createWsBrake } from './ws-brake.ts';
 import { createWsCallLimits } from './ws-call-limits.ts';
 import { createWsCalls, type Call } from './ws-calls.ts';
 import { readFrame, type CallId, type CallMessage, type Incoming } from './ws-frames.ts';
 import { keepAlive } from './ws-keep-alive.ts';
+import { createWsLiveSink, replyHead } from './ws-live-sink.ts';
 import { tapSocket } from './ws-tap.ts';
 import { WsWriter } from './ws-writer.ts';
 
@@ -80,7 +82,8 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
     maxCalls: maxBatchSize,
     maxSubscriptions: maxSubscriptionsInFrame,
   };
-  const callLimits = createWsCallLimits(options.router, options.limits);
+  const brake = createWsBrake({ clock, pause: () => socket.pause(), resume: readOn });
+  const callLimits = createWsCallLimits(options.router, options.limits, brake.refused);
   const announcesParams = /[?&]connectionParams=1(?:&|$)/u.test(peer.request.url ?? '');
   /** From here on subscriptions are silent: an error or an end would be taken for their own. */
   let silent = false;
@@ -135,6 +138,9 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
     clientAddress,
     admitCall: (signal) => calls.current()?.admit(signal),
     outbound: writer,
+    get liveSink() {
+      return createWsLiveSink(calls.current()?.replyHead ?? '', writer, () => silent || closing);
+    },
   };
 
   const told = new WeakSet<Error>();
@@ -193,7 +199,8 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
     if (refusal !== null) return void refuseCounted(message.id, params.path, type, refusal);
     authentication.called();
     const caller = { authentication: authentication.effective, clientAddress };
-    hand(message, calls.start(type, params.path, { ...caller, admit: callLimits.count(message, caller) }));
+    const admit = callLimits.count(message, caller);
+    hand(message, calls.start(type, params.path, { ...caller, admit, replyHead: replyHead(message) }));
   }
 
   function hand(message: unknown, call: Call | null) {
@@ -244,9 +251,13 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
       .finally(() => {
         if (backlog !== current) return;
         backlog = null;
-        socket.resume();
+        readOn();
       });
     backlog = current;
+  }
+
+  function readOn() {
+    if (backlog === null && !brake.isOn) socket.resume();
   }
 
   socket.on('message', (data: Buffer, isBinary: boolean) => {
@@ -268,6 +279,7 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
     closing = true;
     cancelTimer();
     alive.stop();
+    brake.stop();
     authentication.stop();
     writer.close();
     calls.abandon();

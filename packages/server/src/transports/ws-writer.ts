@@ -62,9 +62,13 @@ export class WsWriter implements Outbound {
   }
 
   send(text: string): void {
+    this.write(Buffer.from(text));
+  }
+
+  /** Sends a message, which must not be changed any more. */
+  write(message: Buffer): void {
     if (this.#closed) return;
     if (this.buffered - this.#oversizeBytes > maxBytes) return this.#cut();
-    const message = Buffer.from(text);
     const oversize = message.length > pacedBytes;
     if (oversize) this.#oversizeBytes += message.length;
     for (let start = 0; start === 0 || start < message.length; start += pieceBytes) {
@@ -79,7 +83,7 @@ export class WsWriter implements Outbound {
 
   ready(signal?: AbortSignal): Promise<void> | undefined {
     if (this.#closed || signal?.aborted === true) return undefined;
-    if (this.#waiting.length === 0 && this.#hasRoom()) {
+    if (this.hasRoom) {
       this.#grant();
       return undefined;
     }
@@ -118,7 +122,12 @@ export class WsWriter implements Outbound {
     this.#socket.terminate();
   }
 
-  #hasRoom(): boolean {
+  /** Whether one more message may be sent at once: nobody waits before it, and the reader keeps up. */
+  get hasRoom(): boolean {
+    return this.#waiting.length === 0 && !this.#closed && this.#mayGrant();
+  }
+
+  #mayGrant(): boolean {
     return this.#granted === null && this.buffered <= pacedBytes;
   }
 
@@ -136,7 +145,7 @@ export class WsWriter implements Outbound {
   }
 
   #admit(): void {
-    if (this.#waiting.length === 0 || !this.#hasRoom()) return;
+    if (this.#waiting.length === 0 || !this.#mayGrant()) return;
     const admitted = this.#waiting.shift();
     this.#grant();
     admitted?.();
@@ -148,6 +157,7 @@ export class WsWriter implements Outbound {
       if (piece === undefined) break;
       const size = piece.data.length;
       this.#queuedBytes -= size;
+      if (this.#inFlightBytes === 0) this.#lastProgress = this.#options.clock.now();
       this.#inFlightBytes += size;
       this.#watch();
       this.#socket.send(piece.data, { binary: false, fin: piece.fin }, () => this.#taken(piece));
@@ -160,8 +170,6 @@ export class WsWriter implements Outbound {
     this.#lastProgress = this.#options.clock.now();
     this.#flush();
     if (this.buffered === 0) {
-      this.#stopWatching?.();
-      this.#stopWatching = null;
       this.#onEmpty?.();
       this.#onEmpty = null;
     }
@@ -171,8 +179,12 @@ export class WsWriter implements Outbound {
   #watch(): void {
     if (this.#stopWatching !== null) return;
     const { clock, stallMs } = this.#options;
-    this.#lastProgress = clock.now();
+    // One timer for all messages: to set and cancel one for each would cost as much as sending it.
     const check = () => {
+      if (this.buffered === 0) {
+        this.#stopWatching = null;
+        return;
+      }
       const left = this.#lastProgress + stallMs - clock.now();
       if (left <= 0) return this.#cut();
       this.#stopWatching = clock.after(left, check);

@@ -1,4 +1,5 @@
 import type { Principal } from '../clients/auth/principal.ts';
+import type { LiveSink } from '../platform/live-sink.ts';
 import type { ServiceError } from '../platform/service-error.ts';
 import type { Outbound } from './pacing.ts';
 
@@ -25,6 +26,8 @@ export interface RequestContext {
   readonly admitCall?: (signal: AbortSignal | undefined) => Promise<void> | void;
   /** The way back to the client where the transport does not pace by itself: results wait for room there. */
   readonly outbound?: Outbound;
+  /** The short way to the client for the running subscription; absent where the door has none. */
+  readonly liveSink?: LiveSink;
   /** Headers to send with the answer; absent where an answer has none (WebSocket). Late ones of a streamed answer are lost. */
   readonly responseHeaders?: Headers;
 }

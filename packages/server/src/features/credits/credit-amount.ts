@@ -23,11 +23,15 @@ export function toCredits(micro: Micro): number {
   return micro / millionths;
 }
 
-/** What tokens cost: one rounding up, in integers throughout. */
+/** More than an account can hold, and still counted exactly: the longest answer of the dearest model may cost more than can be. */
+const mostCost = 9_000_000_000_000_000n;
+
+/** What tokens cost: one rounding up, in integers throughout; nine billion credits at most. */
 export function costOf({ inputTokens, outputTokens }: TokenAmounts, price: TokenPrice): Micro {
   const thousandfold =
     BigInt(inputTokens) * BigInt(toMicro(price.input)) + BigInt(outputTokens) * BigInt(toMicro(price.output));
-  return Number((thousandfold + 999n) / 1000n);
+  const cost = (thousandfold + 999n) / 1000n;
+  return Number(cost < mostCost ? cost : mostCost);
 }
 
 /** {@link costOf} in credits. */

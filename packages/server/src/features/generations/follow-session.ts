@@ -1,7 +1,8 @@
 import type { SessionEvent } from '@chat-service/shared/events';
+import type { LiveSink } from '../../platform/live-sink.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { ConnectionSevered } from '../../platform/connection-severed.ts';
-import type { GenerationLog, LogEntry } from './generation-log.ts';
+import type { GenerationLog } from './generation-log.ts';
 import type { GenerationSnapshot, ReadSnapshot } from './generation-snapshot.ts';
 import type { GenerationsStore } from './generations-store.ts';
 import type { Database } from '../../db/database.ts';
@@ -14,10 +15,13 @@ import {
   parseSessionEventId,
   type Position,
 } from './position.ts';
+import { readInOne } from './join-texts.ts';
 import { listen, type ReaderBells } from './reader-bells.ts';
 import { fromSnapshot, type Cursor } from './reader-cursor.ts';
 import { placeNotices, type Notices, type PlacedNotices } from './reader-notices.ts';
 import type { RowWatch } from './row-watch.ts';
+import { createSendAtOnce } from './send-at-once.ts';
+import { continues, countText, type SessionCursor, type SessionReader } from './session-cursor.ts';
 import type { ReadSession, SessionState } from './session-snapshot.ts';
 
 /** An event with the id under which a reader resumes after it. */
@@ -34,6 +38,8 @@ export interface FollowSessionRequest<Notice = never> {
   readonly floor?: Position | undefined;
   /** What the reader is told beside the log. */
   readonly notices?: Notices<Notice> | null | undefined;
+  /** Where texts are sent in the place of being yielded, as long as it takes them; what it took is never yielded. */
+  readonly liveSink?: LiveSink | null | undefined;
 }
 
 /**
@@ -64,24 +70,10 @@ type RowLook =
   | { readonly kind: 'start-over' }
   | { readonly kind: 'generation'; readonly snapshot: GenerationSnapshot };
 
-/** The reader: its place in the session's log, and what it has of the answer there. */
-interface SessionCursor {
-  last: Position;
-  /** The answer whose text it has from the beginning, and how much of it; null where that is not known. */
-  answer: { readonly id: string; length: number } | null;
-  /** Whether the message of the answer that is still to begin here was told, with the history. */
-  isAmidAnswer: boolean;
-}
-
-interface Reader<Notice> {
-  readonly sessionId: string;
-  readonly cursor: SessionCursor;
-  readonly notices: PlacedNotices<Notice> | null;
-}
-
 const beginning: Position = { fence: 0, number: 0 };
 
 export function createFollowSession(deps: FollowSessionDependencies): FollowSession {
+  const sendAtOnce = createSendAtOnce(deps.log);
   const { database, store, log, watch, readSession, readSnapshot, clock } = deps;
 
   async function look(sessionId: string, last: Position): Promise<RowLook> {
@@ -117,7 +109,7 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
     sessionId,
     cursor,
     notices,
-  }: Reader<Notice>): AsyncGenerator<IdentifiedSessionEvent<Notice>, boolean, void> {
+  }: SessionReader<Notice>): AsyncGenerator<IdentifiedSessionEvent<Notice>, boolean, void> {
     const snapshot = await readSession.snapshot(sessionId);
     if (snapshot === null) return false;
     const { messages, total, position, activeGenerationId } = snapshot;
@@ -133,7 +125,7 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
 
   /** Each event under its id; a `start` is preceded by the message it answers, in the place before it, unless that was told. */
   function* told<Notice>(
-    { sessionId, cursor, notices }: Reader<Notice>,
+    { sessionId, cursor, notices }: SessionReader<Notice>,
     last: Position,
     position: Position,
     event: SessionEvent,
@@ -150,18 +142,18 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
   }
 
   async function* fromLog<Notice>(
-    reader: Reader<Notice>,
+    reader: SessionReader<Notice>,
     isJoining: boolean,
   ): AsyncGenerator<IdentifiedSessionEvent<Notice>, { delivered: number; gap: boolean; deleted: boolean }, void> {
     const { sessionId, cursor } = reader;
     let delivered = 0;
-    const read = isJoining ? readInOne : log.read;
-    for (const { position, previous, event } of await read(sessionId, cursor.last)) {
+    const found = isJoining ? readInOne(log, sessionId, cursor.last) : log.read(sessionId, cursor.last);
+    for (const { position, previous, event } of await found) {
       const deleted = event.type === 'session-deleted';
       if (!deleted && !continues(cursor, position, previous, event)) return { delivered, gap: true, deleted };
       const { last } = cursor;
       cursor.last = position;
-      count(cursor, event);
+      countText(cursor, event);
       delivered += 1;
       yield* told(reader, last, position, event);
       if (deleted) return { delivered, gap: false, deleted };
@@ -169,23 +161,8 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
     return { delivered, gap: false, deleted: false };
   }
 
-  /** Everything that the log has, what was written of an answer so far in one piece. */
-  async function readInOne(sessionId: string, after: Position): Promise<LogEntry[]> {
-    const entries: LogEntry[] = [];
-    for (let last = after; ;) {
-      const more = await log.read(sessionId, last);
-      for (const entry of more) {
-        const joined = join(entries.at(-1), entry);
-        if (joined !== null) entries.pop();
-        entries.push(joined ?? entry);
-        last = entry.position;
-      }
-      if (more.length === 0) return entries;
-    }
-  }
-
   async function* fromRow<Notice>(
-    reader: Reader<Notice>,
+    reader: SessionReader<Notice>,
     snapshot: GenerationSnapshot,
   ): AsyncGenerator<IdentifiedSessionEvent<Notice>, void, void> {
     const { cursor } = reader;
@@ -199,7 +176,8 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
     cursor.answer = inside.length === null ? null : { id, length: inside.length };
   }
 
-  return async function* followSession({ sessionId, lastEventId, floor = beginning, notices: source }, signal) {
+  return async function* followSession({ sessionId, lastEventId, floor = beginning, ...ways }, signal) {
+    const { notices: source, liveSink = null } = ways;
     const after = lastEventId === null ? null : parseSessionEventId(sessionId, lastEventId);
     const resumedAfter = after === null ? null : lastEventId;
     const notices = source == null ? null : placeNotices({ notices: source, resumedAfter, clock });
@@ -266,7 +244,9 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
           continue;
         }
       }
+      if (liveSink !== null) bells.shortcut = () => !signal.aborted && sendAtOnce(reader, liveSink);
       await bells.entries.wait(signal);
+      bells.shortcut = null;
     }
   };
 }
@@ -286,30 +266,4 @@ function* withNotice<Notice>(
 function deletion(sessionId: string, last: Position): IdentifiedSessionEvent {
   const id = formatEventId(sessionId, { fence: last.fence + 1, number: 1 });
   return { id, event: { type: 'session-deleted', sessionId } };
-}
-
-/** Whether the entry is the very next one for this reader; a resync is, too, for one that is in the answer it corrects. */
-function continues(
-  { last, answer }: SessionCursor,
-  position: Position,
-  previous: Position,
-  event: LogEntry['event'],
-): boolean {
-  if (event.type === 'resync') return answer?.id === event.streamId;
-  if (event.type === 'start' && isSamePosition(last, { fence: position.fence, number: 0 })) return true;
-  return isSamePosition(previous, last);
-}
-
-/** A text with the one that follows it; null where they are not two of one answer. */
-function join(first: LogEntry | undefined, second: LogEntry): LogEntry | null {
-  if (first?.event.type !== 'chunk' || second.event.type !== 'chunk') return null;
-  if (!isSamePosition(first.position, second.previous)) return null;
-  const { event, previous } = first;
-  return { position: second.position, previous, event: { ...event, text: event.text + second.event.text } };
-}
-
-function count(cursor: SessionCursor, event: LogEntry['event']): void {
-  if (event.type === 'start') cursor.answer = { id: event.streamId, length: 0 };
-  if (event.type === 'chunk' && cursor.answer?.id === event.streamId) cursor.answer.length += event.text.length;
-  if (event.type === 'resync') cursor.answer = { id: event.streamId, length: event.message.content.length };
 }

@@ -54,6 +54,12 @@ export function createMemoryLog({
     if (log.entries.length === 0 && log.wakes.size === 0 && logs.get(sessionId) === log) logs.delete(sessionId);
   }
 
+  function peek(sessionId: string, after: Position): readonly LogEntry[] {
+    const entries = logs.get(sessionId)?.entries ?? [];
+    const first = firstAfter(entries, after);
+    return entries.slice(first, first + readLimit);
+  }
+
   return {
     append(sessionId, entries) {
       const log = open(sessionId);
@@ -72,11 +78,8 @@ export function createMemoryLog({
       for (const wake of log.wakes) wake('entries');
       return Promise.resolve(true);
     },
-    read(sessionId, after) {
-      const entries = logs.get(sessionId)?.entries ?? [];
-      const first = firstAfter(entries, after);
-      return Promise.resolve(entries.slice(first, first + readLimit));
-    },
+    read: (sessionId, after) => Promise.resolve(peek(sessionId, after)),
+    peek,
     subscribe(sessionId, wake) {
       const log = open(sessionId);
       log.wakes.add(wake);

@@ -7,6 +7,8 @@ import type { RowWatch } from './row-watch.ts';
 export interface ReaderBells extends Disposable {
   /** Rings for both. */
   readonly entries: Wakeup;
+  /** While it is set, asked first when there are entries: where it holds, they are dealt with and nothing rings. */
+  shortcut: (() => boolean) | null;
   /** Whether the row has changed since it was last looked at. */
   readonly rowChanged: boolean;
   /** Whether the end cannot be told for now. */
@@ -47,7 +49,10 @@ export function listen({ log, sessionId, watch, watched, listenToNotices }: Bell
     entries.ring();
   };
   const leaveLog = log.subscribe(sessionId, (reason) => {
-    if (reason === 'entries') return void entries.ring();
+    if (reason === 'entries') {
+      if (bells.shortcut?.() !== true) entries.ring();
+      return;
+    }
     severed ||= reason === 'severed';
     ringRow();
   });
@@ -56,8 +61,9 @@ export function listen({ log, sessionId, watch, watched, listenToNotices }: Bell
     noticed = true;
     entries.ring();
   });
-  return {
+  const bells: ReaderBells = {
     entries,
+    shortcut: null,
     get rowChanged() {
       return rowChanged;
     },
@@ -100,4 +106,5 @@ export function listen({ log, sessionId, watch, watched, listenToNotices }: Bell
       leaveNotices?.();
     },
   };
+  return bells;
 }

@@ -30,6 +30,8 @@ export interface PlacedNotices<Notice> {
   readonly listen: (ring: () => void) => () => void;
   /** Counts an event as told, and gives what is to be said behind it: nothing within a history or behind the end. */
   after(id: string, event: { readonly type: string }): IdentifiedNotice<Notice> | null;
+  /** Counts an event as told behind which there is nothing to say. */
+  passed(id: string): void;
   /** What is to be said behind the event told last. */
   now(): IdentifiedNotice<Notice> | null;
   /** The history that is being told was read while no answer was being written. */
@@ -69,6 +71,9 @@ export function placeNotices<Notice>(options: PlacedNoticesOptions<Notice>): Pla
       else if (type === 'done' || type === 'error') running = false;
       else if (type === 'session-deleted') silent = true;
       return now();
+    },
+    passed(id) {
+      toldLast = id;
     },
     now,
     wasIdle() {

@@ -34,7 +34,16 @@ const modelEntry = z.strictObject({
   providerModel: boundedText(1, 200),
   description: boundedText(0, 2_000),
   capabilities: z.array(capabilitySchema),
-  creditCost: z.strictObject({ input: price, output: price }),
+  creditCost: z.strictObject(
+    { input: price, output: price },
+    {
+      error: ({ code, input }) => {
+        if (code !== 'invalid_type') return undefined;
+        const form = 'the credits per 1,000 tokens of input and of output, 0 where they cost nothing';
+        return `${input === undefined ? 'is missing' : 'must be an object with input and output'}: ${form}`;
+      },
+    },
+  ),
   maxTokens: tokens,
   contextWindow: tokens,
   ratings: z.strictObject({ speed: rating, quality: rating }),

@@ -1,6 +1,7 @@
 import type { Role } from '@chat-service/shared/objects';
 import type { Database } from '../../db/database.ts';
 import type { Clock } from '../../platform/clock.ts';
+import type { LiveSink } from '../../platform/live-sink.ts';
 import type { NewId } from '../../platform/ids.ts';
 import { ServiceError } from '../../platform/service-error.ts';
 import type { AuditStore } from './audit-store.ts';
@@ -22,6 +23,8 @@ export interface ObserveRequest {
   };
   readonly clientAddress?: string | null | undefined;
   readonly requestId: string;
+  /** The short way to the observer's client, where the door has one. */
+  readonly liveSink?: LiveSink | null | undefined;
 }
 
 /** An observation that is written down: from now on it is to be kept or left. */

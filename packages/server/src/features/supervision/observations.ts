@@ -22,6 +22,8 @@ export interface ObservationsOptions {
   readonly logger: Logger;
   readonly newId: NewId;
   readonly leaseMilliseconds: number;
+  /** Whether sessions show how many watch them. */
+  readonly notice: boolean;
 }
 
 export interface Observations {
@@ -34,7 +36,7 @@ export interface Observations {
 
 /** Puts the live observation together. */
 export function createObservations(options: ObservationsOptions): Observations {
-  const { database, counts, toSession } = options;
+  const { database, counts, toSession, notice } = options;
   const base = { ...options, store: createObservationsStore(database), audit: createAuditStore(options) };
   const keeper = createObservationKeeper(base);
   return {
@@ -42,7 +44,10 @@ export function createObservations(options: ObservationsOptions): Observations {
       ...base,
       keeper,
       attach: createAttachObservation(base),
-      show: ({ session, user }) => ({ session: toSession(session), user: toUser(user) }),
+      show: ({ session, user }, observers) => ({
+        session: { ...toSession(session), observers: notice ? observers : null },
+        user: toUser(user),
+      }),
     }),
     sweepObservations: createSweepObservations({ ...base, recount: counts.recount }),
     stop: () => keeper.stop(),

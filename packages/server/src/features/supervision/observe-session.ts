@@ -38,7 +38,7 @@ export interface ObserveSessionDependencies {
   readonly keeper: ObservationKeeper;
   readonly counts: Pick<ObserverCounts, 'watch' | 'recount'>;
   readonly followSession: FollowSession;
-  readonly show: (observed: ObservedSession) => { session: Session; user: User };
+  readonly show: (observed: ObservedSession, observers: number) => { session: Session; user: User };
   readonly clock: Clock;
 }
 
@@ -47,7 +47,7 @@ export function createObserveSession(deps: ObserveSessionDependencies): ObserveS
 
   async function* tell(
     { sessionId, session, user, observers }: AttachedObservation,
-    lastEventId: string | null,
+    { lastEventId = null, liveSink: sink = null }: ObserveRequest,
     kept: Stay,
   ): AsyncGenerator<IdentifiedObservationEvent, void, void> {
     using stay = kept;
@@ -56,11 +56,18 @@ export function createObserveSession(deps: ObserveSessionDependencies): ObserveS
     // Behind what was told last where that goes on, before the history where it does not.
     const arrivalId = resumedAfter ? nextNotice(lastEventId) : formatArrivalId(sessionId, floor, clock.now());
     let toldLast = arrivalId;
-    const shown = show({ session, user });
+    const shown = show({ session, user }, observers);
     yield { id: arrivalId, event: { type: 'observer', status: 'connected', ...shown, observers } };
     const status = shown.session.status === 'idle' ? 'idle' : 'live';
     const notices = createObserverNotices({ counts, sessionId, told: { status, observers } });
-    const request = { sessionId, lastEventId: resumedAfter ? arrivalId : null, floor, notices };
+    const liveSink = sink && {
+      write(id: string, event: object) {
+        if (!sink.write(id, event)) return false;
+        toldLast = id;
+        return true;
+      },
+    };
+    const request = { sessionId, lastEventId: resumedAfter ? arrivalId : null, floor, notices, liveSink };
     for await (const told of followSession<ObserverEvent>(request, stay.signal)) {
       if (stay.signal.aborted) break;
       toldLast = told.id;
@@ -82,6 +89,6 @@ export function createObserveSession(deps: ObserveSessionDependencies): ObserveS
     const observation = await attach(request, keeper.owner);
     const stay = keeper.keep(observation, signal);
     counts.recount(request.sessionId);
-    return tell(observation, request.lastEventId ?? null, stay);
+    return tell(observation, request, stay);
   };
 }

@@ -40,8 +40,8 @@ export function createSupervisionRouter(operations: SupervisionOperations) {
       })
       .subscription(async ({ ctx, input, signal = never }) => {
         const { userId, role, expiresAt } = ctx.principal;
-        const { requestId, clientAddress } = ctx;
-        const request = { ...input, observer: { userId, role, expiresAt }, requestId, clientAddress };
+        const { requestId, clientAddress, liveSink } = ctx;
+        const request = { ...input, observer: { userId, role, expiresAt }, requestId, clientAddress, liveSink };
         return tracking<ObservationEvent>(await operations.observeSession(request, signal));
       }),
     live: supervised({ action: 'live.list', input: liveInput.optional() })

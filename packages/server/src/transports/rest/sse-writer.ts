@@ -38,7 +38,7 @@ export function eventStreamBody(
           if (result === null) return controller.enqueue(encoder.encode(':\n\n'));
           pending = null;
           if (result.done === true) return controller.close();
-          controller.enqueue(encoder.encode(eventText(result.value)));
+          controller.enqueue(eventBytes(result.value));
         } catch (error) {
           onFailure(error);
           throw error;
@@ -50,6 +50,23 @@ export function eventStreamBody(
     },
     { highWaterMark: 0 },
   );
+}
+
+/** What was written last: all who watch are told of an event in one turn, and it is serialised once for them. */
+let written: { readonly id: string; readonly data: unknown; readonly bytes: Uint8Array } | null = null;
+
+function eventBytes(value: unknown): Uint8Array {
+  const [id, data] = isTrackedEnvelope(value) ? value : [];
+  if (written !== null && written.id === id && written.data === data) return written.bytes;
+  const bytes = new TextEncoder().encode(eventText(value));
+  if (id === undefined) return bytes;
+  const fresh = { id, data, bytes };
+  written = fresh;
+  // Nothing of what is deleted may stay behind here.
+  setImmediate(() => {
+    if (written === fresh) written = null;
+  });
+  return bytes;
 }
 
 /** @throws TypeError for an event without id or type: a client could not resume after it */

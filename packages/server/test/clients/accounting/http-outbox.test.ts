@@ -13,6 +13,7 @@ import {
   releaseOf,
   userToken,
 } from './http-world.ts';
+import { clearLedger, createLedgerWorld, readLedger } from './ledger-world.ts';
 import { openOutbox } from './outbox-rows.ts';
 
 describeEachDatabase('outbox of the Accounting Service', (fixture) => {
@@ -89,6 +90,20 @@ describeEachDatabase('outbox of the Accounting Service', (fixture) => {
       await look().release(accounting, releaseOf(usageId));
       expect(await look().rows()).toEqual([]);
       expect(fake.effectsOf(usageId)).toHaveLength(1);
+    });
+
+    it('stays with the ledger that holds it, from before there was an Accounting Service', async () => {
+      const { accounting } = await start();
+      await clearLedger(fixture.database);
+      const ledger = createLedgerWorld(fixture.database);
+      const [charged, released] = [await ledger.check('alice'), await ledger.check('alice')];
+      await look().settle(accounting, chargeOf(charged.usageId, { hold: charged.hold }));
+      await look().release(accounting, { ...releaseOf(released.usageId), hold: released.hold });
+      expect(await look().rows()).toEqual([]);
+      const { accounts, usage } = await readLedger(fixture.database);
+      expect(accounts).toMatchObject([{ userId: 'alice', held: 0, spent: 250_001 }]);
+      expect(usage.map(({ state }) => state).toSorted()).toEqual(['charged', 'released']);
+      await clearLedger(fixture.database);
     });
 
     it('goes with the transaction that it is decided in', async () => {
@@ -313,6 +328,7 @@ describeEachDatabase('outbox of the Accounting Service', (fixture) => {
       const delivered = accounting.deliverDue(never());
       await eventually(async () => expect(await look().rows()).toHaveLength(1));
       for (const other of others) expect(fake.chargesOf(other)).toHaveLength(1);
+      await eventually(() => expect(fake.requestsOf(stuck)).toHaveLength(1));
       fake.answerHung();
       await delivered;
     });

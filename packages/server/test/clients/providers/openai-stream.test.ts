@@ -76,6 +76,7 @@ describe('a call', () => {
     ['negative figures', { prompt_tokens: -1, completion_tokens: 4 }],
     ['a fraction', { prompt_tokens: 1.5, completion_tokens: 4 }],
     ['words', { prompt_tokens: '9', completion_tokens: 4 }],
+    ['more than can be', { prompt_tokens: 9, completion_tokens: 2 ** 32 - 1 }],
     ['half of it', { prompt_tokens: 9 }],
   ])('tells no usage where the provider tells %s', async (_name, usage) => {
     const { outcome } = await run({ usage });

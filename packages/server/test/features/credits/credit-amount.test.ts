@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { creditsFor } from '../../../src/features/credits/credit-amount.ts';
+import { costOf, creditsFor, toCredits, toMicro } from '../../../src/features/credits/credit-amount.ts';
 
 describe('credits', () => {
   it('are the price per 1,000 tokens of input and of output', () => {
@@ -23,6 +23,13 @@ describe('credits', () => {
     expect(creditsFor({ inputTokens: 1, outputTokens: 0 }, { input: 0.000001, output: 0 })).toBe(0.000001);
     expect(creditsFor({ inputTokens: 1, outputTokens: 1 }, { input: 0.0004, output: 0.0004 })).toBe(0.000001);
     expect(creditsFor({ inputTokens: 1, outputTokens: 1 }, { input: 0.0005, output: 0.0006 })).toBe(0.000002);
+  });
+
+  it('have an end that can still be counted exactly, whatever a model costs', () => {
+    const price = { input: 1_000_000, output: 1_000_000 };
+    const cost = costOf({ inputTokens: 100_000_000, outputTokens: 100_000_000 }, price);
+    expect(cost).toBe(9_000_000_000_000_000);
+    expect(toMicro(toCredits(cost))).toBe(cost);
   });
 
   it('have at most six decimal places and are never less than the tokens cost', () => {

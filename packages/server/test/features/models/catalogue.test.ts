@@ -79,7 +79,8 @@ describe('the catalogue file', () => {
       undefined,
       'model "a" creditCost.output: is missing',
     ],
-    ['no prices', [entry('a', { creditCost: undefined })], undefined, 'model "a" creditCost'],
+    ['no prices', [entry('a', { creditCost: undefined })], undefined, 'model "a" creditCost: is missing: the credits'],
+    ['a price for both', [entry('a', { creditCost: 1 })], undefined, 'model "a" creditCost: must be an object with'],
     [
       'too fine a price',
       [entry('a', { creditCost: { input: 1e-7, output: 0 } })],

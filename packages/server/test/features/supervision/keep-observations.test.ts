@@ -49,6 +49,7 @@ describeEachDatabase('the observations of an instance', (fixture) => {
       counts,
       toSession,
       leaseMilliseconds,
+      notice: false,
       followSession: nothingHappens,
     });
     instances.push({ observations, counts });

@@ -4,6 +4,9 @@ import type { Clock } from '../../../platform/clock.ts';
 import type { NewId } from '../../../platform/ids.ts';
 import type { Logger } from '../../../platform/logger.ts';
 import type { Accounting } from '../accounting.ts';
+import { createLedgerStore } from '../embedded/ledger-store.ts';
+import { createQuotaStore } from '../embedded/quota-store.ts';
+import { createSettleHold } from '../embedded/settle-hold.ts';
 import { createAskService } from './ask-service.ts';
 import { createCallService } from './call-service.ts';
 import { createCheckCredit } from './check-credit.ts';
@@ -68,6 +71,11 @@ export function createHttpAccounting(options: HttpAccountingOptions): HttpAccoun
   const callService = createCallService({ url, token, clock, fetch });
   const askService = createAskService({ callService, clock, random });
   const outbox = createOutboxStore(database);
+  const ledger = createSettleHold({
+    ledger: createLedgerStore(database),
+    quotas: createQuotaStore(database),
+    logger,
+  });
   const checks = createCheckCredit({ askService, breaker: checkBreaker, failOpen, holdSeconds, logger });
   const sendDelivery = createSendDelivery({ callService });
   const deliverRow = createDeliverRow({
@@ -88,7 +96,7 @@ export function createHttpAccounting(options: HttpAccountingOptions): HttpAccoun
     checkSession: checks.checkSession,
     // The service counts for itself.
     countSession: () => Promise.resolve({ kind: 'granted' }),
-    ...createSettleUsage({ database, outbox, newId }),
+    ...createSettleUsage({ database, outbox, newId, ledger }),
     balance: createReadBalance({ askService, breaker: checkBreaker }),
     deliverDue: delivery.deliverDue,
     nudge: delivery.nudge,

@@ -3,7 +3,7 @@ import type { OutboxBody } from '../../../db/column-types.ts';
 import { isHeldUsage } from '../../../db/conditions.ts';
 import type { Database, Queryable, Tables } from '../../../db/database.ts';
 import type { NewId } from '../../../platform/ids.ts';
-import type { Accounting } from '../accounting.ts';
+import type { Accounting, Hold } from '../accounting.ts';
 import type { OutboxStore } from './outbox-store.ts';
 import { creditsOf } from './wire-credits.ts';
 
@@ -11,13 +11,16 @@ export interface SettleUsageOptions {
   readonly database: Pick<Database, 'tables' | 'dialect'>;
   readonly outbox: OutboxStore;
   readonly newId: NewId;
+  /** The ledger that kept the credits before an Accounting Service did. */
+  readonly ledger: Settling;
 }
 
+type Settling = Pick<Accounting, 'settle' | 'release'>;
 type Settlement = Partial<Tables['usageRecords']['$inferInsert']> & { state: 'charged' | 'released'; charged: number };
 
 /** Writes into the caller's transaction what the Accounting Service will be told after it: once for each usage id. */
-export function createSettleUsage(options: SettleUsageOptions): Pick<Accounting, 'settle' | 'release'> {
-  const { outbox, newId } = options;
+export function createSettleUsage(options: SettleUsageOptions): Settling {
+  const { outbox, newId, ledger } = options;
   const { tables, dialect } = options.database;
   const { usageRecords } = tables;
 
@@ -41,7 +44,9 @@ export function createSettleUsage(options: SettleUsageOptions): Pick<Accounting,
   }
 
   return {
-    async settle(tx, { usageId, userId, sessionId, modelId, hold, occurredAt, ...charge }) {
+    async settle(tx, whole) {
+      if (isHeldByLedger(whole.hold)) return ledger.settle(tx, whole);
+      const { usageId, userId, sessionId, modelId, hold, occurredAt, ...charge } = whole;
       const { inputTokens, outputTokens, credits, absorbed, outcome } = charge;
       const body: OutboxBody = {
         kind: 'record',
@@ -61,9 +66,17 @@ export function createSettleUsage(options: SettleUsageOptions): Pick<Accounting,
       await settleOnce(tx, body, { state: 'charged', charged: credits, absorbed, ...used });
     },
 
-    async release(tx, { usageId, userId, hold: { holdId } }) {
+    async release(tx, whole) {
+      if (isHeldByLedger(whole.hold)) return ledger.release(tx, whole);
+      const { usageId, userId, hold } = whole;
+      const { holdId } = hold;
       const body: OutboxBody = { kind: 'release', usageId, ...(holdId !== null && { holdId }), userId };
       await settleOnce(tx, body, { state: 'released', charged: 0 });
     },
   };
+}
+
+/** What ran when a server died, which then came back with an Accounting Service: that has never heard of it. */
+function isHeldByLedger({ periods }: Hold): boolean {
+  return periods !== null;
 }

@@ -68,8 +68,11 @@ function readUsage(value: unknown): ProviderUsage | null {
   };
 }
 
+/** Ten times the largest window that a catalogue may name; some servers tell `-1` as 4294967295. */
+const mostTokens = 1_000_000_000;
+
 function count(value: unknown): number | null {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null;
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= mostTokens ? value : null;
 }
 
 function string(value: unknown): string {

@@ -83,7 +83,14 @@ export function createInstance(name: string, options: InstanceOptions) {
   const counts = createObserverCounts(base);
   const { followSession } = generations;
   const toSession = createToSession('toy');
-  const observations = createObservations({ ...base, counts, followSession, toSession, leaseMilliseconds });
+  const observations = createObservations({
+    ...base,
+    counts,
+    followSession,
+    toSession,
+    leaseMilliseconds,
+    notice: false,
+  });
 
   const repeat = (milliseconds: number, work: () => Promise<void>) => {
     clock.after(milliseconds, () => void work().finally(() => repeat(milliseconds, work)));

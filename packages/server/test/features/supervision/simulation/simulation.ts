@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { ObservationEvent } from '@chat-service/shared/events';
 import { asc, eq, sql } from 'drizzle-orm';
 import type { Database } from '../../../../src/db/database.ts';
 import { toMessage } from '../../../../src/features/generations/message-row.ts';
@@ -123,6 +124,17 @@ export async function playSchedule(seed: number, database: Database): Promise<Ta
     tell(`${name} comes to ${instance.process.name} after ${transcript.lastId?.slice(8) ?? 'nothing'}`);
     const { lastId } = transcript;
     transcript.connected();
+    /** As a connection has it that has room for as long as it is read. */
+    const liveSink = random.chance(0.5) && {
+      write(id: string, event: object) {
+        if (!mine.pulling) violation(`${name} was sent something past what it is told`);
+        if (observer.connection !== mine || random.chance(0.2)) return false;
+        tell(`${name} is sent ${id.slice(8)} ${JSON.stringify(event)}`);
+        count('sent at once');
+        transcript.take(id, event as ObservationEvent);
+        return true;
+      },
+    };
     if (lastId !== null) count('resumption');
     instance.observations
       .observeSession(
@@ -132,6 +144,7 @@ export async function playSchedule(seed: number, database: Database): Promise<Ta
           observer: { userId: 'observer', role: 'supervisor', expiresAt: 4_000_000_000 },
           // The audit log is never cleared.
           requestId: `schedule ${seed}`,
+          liveSink: liveSink || null,
         },
         controller.signal,
       )
@@ -201,7 +214,7 @@ export async function playSchedule(seed: number, database: Database): Promise<Ta
     [0.5, () => asUser('stop', ({ messages }) => messages.stopMessage(user))],
     [0.5, () => asUser('update', ({ sessions }) => sessions.updateSession({ ...user, title: `T${ids}` }))],
     [
-      0.7,
+      1.5,
       () =>
         asUser('delete a message', async ({ messages }) => {
           const rows = await query.select({ id: tables.messages.id }).from(tables.messages);

@@ -1,0 +1,47 @@
+import type { Clock } from '../platform/clock.ts';
+
+/** So many refusals, about as many as a frame may hold calls, before a client is read more slowly. */
+const refusalsAtOnce = 20;
+/** Milliseconds. */
+const pauseMs = 100;
+
+export interface WsBrakeOptions {
+  readonly clock: Clock;
+  readonly pause: () => void;
+  /** Told when the pause is over. */
+  readonly resume: () => void;
+}
+
+/**
+ * Slows down who goes on calling over the limit: each of their calls is still refused one by one, which costs as much as a
+ * call, so that one socket could keep everybody else waiting.
+ */
+export interface WsBrake {
+  readonly isOn: boolean;
+  /** A call was too much. */
+  refused(): void;
+  stop(): void;
+}
+
+export function createWsBrake({ clock, pause, resume }: WsBrakeOptions): WsBrake {
+  let refusals = 0;
+  let cancel: (() => void) | null = null;
+  return {
+    get isOn() {
+      return cancel !== null;
+    },
+    refused() {
+      refusals += 1;
+      if (refusals < refusalsAtOnce || cancel !== null) return;
+      refusals = 0;
+      pause();
+      cancel = clock.after(pauseMs, () => {
+        cancel = null;
+        resume();
+      });
+    },
+    stop() {
+      cancel?.();
+    },
+  };
+}
