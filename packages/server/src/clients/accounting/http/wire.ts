@@ -20,7 +20,6 @@ export interface CheckBody {
 }
 
 /** Body of `POST /api/usage/record` or `POST /api/credits/release`: that of an outbox row without its kind. */
-export type DeliveryBody = OutboxBody extends infer Body
   ? Body extends { kind: unknown }
     ? Omit<Body, 'kind'>
     : never
