@@ -98,6 +98,23 @@ describe('on a WebSocket', () => {
     expect(await codeOf(user, 1)).toBe('ok');
   });
 
+  it('who goes on over the limit is read after a pause, and told then', async () => {
+    const raw = await open({ token: world.token });
+    for (const frame of [0, 20]) {
+      raw.send(Array.from({ length: 20 }, (_, n) => call(frame + n, 'query', 'whoami')));
+      expect(await codeOf(raw, frame + 19)).toBe('RATE_LIMITED');
+    }
+    raw.send(call('next', 'query', 'whoami'));
+    // Meanwhile others are answered.
+    const user = await open({ token: world.tokenFor('other') });
+    user.send(call(1, 'query', 'whoami'));
+    expect(await codeOf(user, 1)).toBe('ok');
+    expect(raw.frames.some(({ id }) => id === 'next')).toBe(false);
+    await world.clock.advance(100);
+    expect(await codeOf(raw, 'next')).toBe('RATE_LIMITED');
+    expect(raw.frames).toHaveLength(41);
+  });
+
   it('resumptions are counted apart, wait for the next window, and no longer than they are wanted', async () => {
     world.log.publish(2);
     const raw = await open({ token: world.token });

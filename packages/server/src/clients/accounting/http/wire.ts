@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { OutboxBody } from '../../../db/column-types.ts';
 
 /*
  * What the Accounting Service is sent and answers. Members that are not named here are ignored, as its answers may grow;
@@ -18,12 +17,6 @@ export interface CheckBody {
   readonly estimate: { readonly inputTokens: number; readonly outputTokens: number; readonly credits: number };
   readonly holdSeconds: number;
 }
-
-/** Body of `POST /api/usage/record` or `POST /api/credits/release`: that of an outbox row without its kind. */
-  ? Body extends { kind: unknown }
-    ? Omit<Body, 'kind'>
-    : never
-  : never;
 
 const credits = z.number();
 const name = z.string().min(1).max(255);
