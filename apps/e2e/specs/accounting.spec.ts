@@ -12,6 +12,7 @@ import {
 } from '../src/accounting-world.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
 import type { FakeFault } from '../src/fake-accounting.ts';
+import { callOverHttp } from '../src/raw-http.ts';
 import { callRest, type Problem } from '../src/rest.ts';
 import type { World } from '../src/world.ts';
 
@@ -103,7 +104,12 @@ describeEachDatabase('what an Accounting Service is asked and told', (kind) => {
   it('leaves no token of the user in a log line, a row or a raw file, nor its own', async () => {
     const user = await started.user();
     const sessionId = await user.openSession();
-    world.accounting.fault(({ userId }) => userId === user.id, { done: false, answer: 'reset' }, 1);
+    // Failures are told in the log: of a check and its repeat, of a delivery, of the balance.
+    const takeBack = world.accounting.fault(({ userId }) => userId === user.id, { done: false, answer: 'reset' });
+    expect((await user.send(sessionId)).status).toBe(503);
+    const usage = { type: 'query', path: 'account.usage', token: user.token } as const;
+    expect((await callOverHttp(world.url, usage)).status).toBe(503);
+    takeBack();
     expect((await user.send(sessionId)).status).toBe(200);
     await started.journal.check({ userIds: [user.id] });
     const { query, tables } = started.journal.database;

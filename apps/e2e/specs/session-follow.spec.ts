@@ -72,6 +72,26 @@ describeEachDatabase('following a session', (kind) => {
     expectIncreasing(watcher.told);
   });
 
+  it.each([
+    ['unreadable', () => 'no id at all'],
+    ['of another session', (id: string) => `${id.slice(0, -8)}00000000`],
+    ['of a time to come', (id: string) => `0000ffff${id.slice(8)}`],
+    ['beyond the end of the last answer', (id: string) => `${id.slice(0, 8)}0000ffff${id.slice(16)}`],
+  ])('starts over at the history after an id that is %s', async (_name, form) => {
+    const client = world.client();
+    const { session } = await client.sessions.create({});
+    const sessionId = session.id;
+    const watcher = follow(world, sessionId);
+    await watcher.until('history-end');
+    await client.messages.send({ sessionId, message: 'First' });
+    await watcher.until('done');
+    watcher.stop();
+    const again = follow(world, sessionId, form(watcher.told.at(-1)?.id ?? ''));
+    await again.until('history-end');
+    expect(again.types()).toEqual(['history-start', 'message', 'message', 'history-end']);
+    again.stop();
+  });
+
   it('joins in the middle of an answer, and is told of a change that comes in between', async () => {
     const client = world.client();
     const { session } = await client.sessions.create({});

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { call, isOpen, rawSocket, reply, settled, type RawSocket } from './sockets.ts';
-import { createWorld, http, type World } from './world.ts';
+import { createWorld, http, tokenFor, type World } from './world.ts';
 
 const limitPerMinute = 2;
 const resumptions = 5 * limitPerMinute;
@@ -106,7 +106,7 @@ describe('on a WebSocket', () => {
     }
     raw.send(call('next', 'query', 'whoami'));
     // Meanwhile others are answered.
-    const user = await open({ token: world.tokenFor('other') });
+    const user = await open({ token: tokenFor('other', Math.floor(world.clock.now() / 1000) + 3600) });
     user.send(call(1, 'query', 'whoami'));
     expect(await codeOf(user, 1)).toBe('ok');
     expect(raw.frames.some(({ id }) => id === 'next')).toBe(false);

@@ -78,8 +78,6 @@ export interface Release {
   readonly userId: string;
   readonly hold: Hold;
   readonly quotaTokens: number;
-  /** What the model worked for it all the same. */
-  readonly computeMilliseconds: number;
 }
 
 export interface QuotaState {

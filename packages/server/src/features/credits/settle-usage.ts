@@ -75,7 +75,7 @@ export function createSettleUsage({
       const hold = holdOf(record);
       const { sessionId, quotaTokens } = record;
       if (used === null) {
-        await accounting.release(tx, { usageId, userId, hold, quotaTokens, computeMilliseconds });
+        await accounting.release(tx, { usageId, userId, hold, quotaTokens });
         return 0;
       }
       const { cost, ...tokens } = used;
@@ -90,7 +90,7 @@ export function createSettleUsage({
       const record = await store.lock(tx, usageId);
       const hold = record === null ? nothingHeld : holdOf(record);
       const quotaTokens = record?.quotaTokens ?? 0;
-      await accounting.release(tx, { usageId, userId, hold, quotaTokens, computeMilliseconds: 0 });
+      await accounting.release(tx, { usageId, userId, hold, quotaTokens });
     },
   };
 }

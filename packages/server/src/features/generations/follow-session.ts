@@ -79,6 +79,7 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
   async function look(sessionId: string, last: Position): Promise<RowLook> {
     const state = await readSession.state(sessionId);
     if (state === null) return { kind: 'gone' };
+    if (isAstray(last, state)) return { kind: 'start-over' };
     const id = await generationAt(sessionId, last, state);
     if (id === null) return isSamePosition(last, state.position) ? { kind: 'nothing' } : { kind: 'start-over' };
     const snapshot = await readSnapshot(id);
@@ -249,6 +250,11 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
       bells.shortcut = null;
     }
   };
+}
+
+/** Whether nobody was ever told a place as late as this: what comes after it would be a part of something unknown. */
+function isAstray(last: Position, { position, fence, activeGenerationId }: SessionState): boolean {
+  return last.fence > fence || (activeGenerationId === null && comparePositions(last, position) > 0);
 }
 
 /** An event, and what there is to say behind it. */

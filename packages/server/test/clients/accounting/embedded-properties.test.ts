@@ -101,8 +101,8 @@ function setUp(database: Database) {
       case 'release': {
         const hold = held(one.which);
         if (hold === undefined) return;
-        await world.release(hold, { computeMilliseconds: one.milliseconds });
-        if (compare) model.release(hold.usageId, one.milliseconds);
+        await world.release(hold);
+        if (compare) model.release(hold.usageId);
         return;
       }
       case 'repeat': {

@@ -55,8 +55,8 @@ describeEachDatabase('quotas of the embedded ledger', (fixture) => {
     expect(await counted()).toEqual({});
     const checked = await world.check('ada');
     expect((await world.check('ada')).decision.kind).toBe('quota');
-    await world.release(checked, { computeMilliseconds: 1_234 });
-    expect(await counted()).toEqual({ '2026-11': [0, 0, 0, 1_234], '2026-11-22': [0, 0, 0, 1_234] });
+    await world.release(checked);
+    expect(await counted()).toEqual({ '2026-11': [0, 0, 0, 0], '2026-11-22': [0, 0, 0, 0] });
     expect((await world.check('ada')).decision.kind).toBe('granted');
   });
 
@@ -144,11 +144,8 @@ describeEachDatabase('quotas of the embedded ledger', (fixture) => {
         decision.kind === 'quota' ? `${decision.quota} until ${decision.resetsAt.toISOString()}` : decision.kind,
       );
     }
-    // Of one quota the day is told before the month; a quota that comes first is told for its month.
-    expect(told).toEqual([
-      'messages until 2026-11-23T00:00:00.000Z',
-      ...Array(3).fill('messages until 2026-12-01T00:00:00.000Z'),
-    ]);
+    // Of one quota the month is told where both are used up: a repeat on the next day would be refused again.
+    expect(told).toEqual(Array(4).fill('messages until 2026-12-01T00:00:00.000Z'));
     const { decision } = await setUp({ day: { tokens: 150 } }, { free: once(1) }).check('ada');
     expect(decision).toMatchObject({ kind: 'quota', quota: 'tokens', remainingTokens: 0 });
     expect((await setUp({}, { free: once(1) }).check('ada')).decision.kind).toBe('insufficient');
@@ -168,14 +165,14 @@ describeEachDatabase('quotas of the embedded ledger', (fixture) => {
 
     it.each([
       ['settle', [0, 1, 30, 700]],
-      ['release', [0, 0, 0, 700]],
+      ['release', [0, 0, 0, 0]],
     ] as const)('a %s corrects the periods of its hold', async (end, before) => {
       const world = setUp({});
       const checked = await world.check('ada', { tokens: 500 });
       expect(checked.hold.periods).toEqual({ day: '2026-11-30', month: '2026-11' });
       now = '2026-12-01T00:00:01.000Z';
       await world.check('ada', { tokens: 40 });
-      await world[end](checked, { computeMilliseconds: 700 });
+      await (end === 'settle' ? world.settle(checked, { computeMilliseconds: 700 }) : world.release(checked));
       expect(await counted()).toEqual({
         '2026-11': before,
         '2026-11-30': before,

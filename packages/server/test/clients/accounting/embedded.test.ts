@@ -125,7 +125,7 @@ describeEachDatabase('the embedded ledger', (fixture) => {
     const checked = await world.check('ada', { credits: 4 * credit });
     await world.settle(checked, { credits: 3 * credit });
     await world.settle(checked, { credits: 1 * credit, outputTokens: 5_000, computeMilliseconds: 5 });
-    await world.release(checked, { computeMilliseconds: 5 });
+    await world.release(checked);
     expect(await accountOf('ada')).toEqual([10, 0, 3, 0]);
     expect(await usageOf(checked.usageId)).toMatchObject({ state: 'charged', charged: 3 * credit, outputTokens: 20 });
     const { quotas } = await readLedger(fixture.database);
@@ -161,7 +161,7 @@ describeEachDatabase('the embedded ledger', (fixture) => {
     const world = createLedgerWorld(database, ten);
     const { usageId, userId, hold } = await world.check('ada', { credits: 4 * credit });
     const release = database.transaction(async (tx) => {
-      const what = { usageId, userId, hold, quotaTokens: 0, computeMilliseconds: 0 };
+      const what = { usageId, userId, hold, quotaTokens: 0 };
       await world.accounting.release(tx, what);
       throw new Error('no');
     });

@@ -127,7 +127,7 @@ export function chargeOf(usageId: string, changes: Partial<Charge> = {}): Charge
 }
 
 export function releaseOf(usageId: string, changes: Partial<Release> = {}): Release {
-  return { usageId, userId: 'alice', hold, quotaTokens: 110, computeMilliseconds: 0, ...changes };
+  return { usageId, userId: 'alice', hold, quotaTokens: 110, ...changes };
 }
 
 /** Looks until it holds, also where the machine is busy. */

@@ -58,7 +58,7 @@ export class LedgerModel {
       month: new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1)),
     };
     for (const quota of ['messages', 'tokens', 'compute'] as const) {
-      for (const period of ['day', 'month'] as const) {
+      for (const period of ['month', 'day'] as const) {
         const limit = plan.quotas[period][quota] ?? Infinity;
         const { messages, tokens, computeMilliseconds } = used[period];
         const exceeded = {
@@ -101,9 +101,9 @@ export class LedgerModel {
     account.absorbed += charge.absorbed;
   }
 
-  release(usageId: string, computeMilliseconds: number): void {
+  release(usageId: string): void {
     const usage = this.#end(usageId);
-    if (usage !== null) this.#count(usageId, { messages: -1, tokens: -usage.tokens, computeMilliseconds });
+    if (usage !== null) this.#count(usageId, { messages: -1, tokens: -usage.tokens, computeMilliseconds: 0 });
   }
 
   topUp(userId: string, amount: number): void {

@@ -110,7 +110,6 @@ export function createLedgerWorld(database: Database, plans: Plans = builtInPlan
           userId,
           hold: nothingHeld,
           quotaTokens: 0,
-          computeMilliseconds: 0,
           ...changes,
         }),
       ),

@@ -134,6 +134,9 @@ describe('the OpenAPI document', () => {
         expect(member?.required).toContain('type');
       }
     }
+    // What users' own streams carry where they are shown that they are watched.
+    const told = (name: keyof typeof eventUnions) => Object.keys(eventUnions[name]).includes('observed');
+    expect([told('GenerationEvent'), told('SessionEvent'), told('ObservationEvent')]).toEqual([true, true, false]);
     const subscriptions = routes.filter(({ type }) => type === 'subscription').map(({ procedure }) => procedure);
     expect(Object.keys(eventsOf).toSorted()).toEqual([...new Set(subscriptions)].toSorted());
   });

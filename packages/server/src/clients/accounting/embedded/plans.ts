@@ -4,7 +4,7 @@ import type { Micro } from '../accounting.ts';
 export const quotaNames = ['sessions', 'messages', 'tokens', 'compute'] as const;
 export type LimitedName = (typeof quotaNames)[number];
 
-/** The shorter first: which of two is told. */
+/** The shorter first. */
 export const periodNames = ['day', 'month'] as const;
 export type PeriodName = (typeof periodNames)[number];
 

@@ -30,7 +30,8 @@ export function exceededQuota(
   for (const quota of quotaNames) {
     const added = demand[quota];
     if (added === undefined) continue;
-    const period = periodNames.find((name) => {
+    // Of two that are used up the longer one: before that nothing changes.
+    const period = periodNames.findLast((name) => {
       const limit = quotas[name][quota];
       if (limit === undefined) return false;
       const used = usage[name];

@@ -38,32 +38,30 @@ export function createSettleHold({
       }
       const usage = chargedUsage(charge);
       await ledger.markCharged(tx, usageId, usage);
-      await correctQuotas(tx, record, { tokens: usage.quotaTokens - record.quotaTokens }, charge);
+      // A clock that was set back gives no compute back.
+      const computeMilliseconds = Math.max(0, Math.round(charge.computeMilliseconds));
+      await correctQuotas(tx, record, { tokens: usage.quotaTokens - record.quotaTokens, computeMilliseconds });
     },
 
-    async release(tx, given) {
-      const { usageId, userId } = given;
+    async release(tx, { usageId, userId }) {
       const record = await ledger.lockUsageAndAccount(tx, usageId, userId);
       if (record === null) return ledger.insertReleased(tx, { usageId, userId });
       if (record.state !== 'held') return;
       const held = heldHere(record);
       if (held !== null) await ledger.giveBack(tx, userId, held);
       await ledger.markReleased(tx, usageId);
-      await correctQuotas(tx, record, { messages: -1, tokens: -record.quotaTokens }, given);
+      await correctQuotas(tx, record, { messages: -1, tokens: -record.quotaTokens, computeMilliseconds: 0 });
     },
   };
 
   async function correctQuotas(
     tx: Parameters<QuotaStore['correct']>[0],
     record: UsageRecord,
-    amounts: { messages?: number; tokens: number },
-    { computeMilliseconds }: { computeMilliseconds: number },
+    amounts: { messages?: number; tokens: number; computeMilliseconds: number },
   ): Promise<void> {
     const periods = periodsOf(record);
     if (periods === null) return;
-    // A clock that was set back gives no compute back.
-    const computed = Math.max(0, Math.round(computeMilliseconds));
-    await quotas.correct(tx, record.userId, periods, { ...amounts, computeMilliseconds: computed });
+    await quotas.correct(tx, record.userId, periods, amounts);
   }
 }
 

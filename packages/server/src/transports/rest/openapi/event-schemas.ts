@@ -10,6 +10,7 @@ import type {
   MessageDeletedEvent,
   MessageEvent,
   ObservationEvent,
+  ObservedEvent,
   ObserverEvent,
   ResyncEvent,
   SessionDeletedEvent,
@@ -80,6 +81,11 @@ const sessionEventSchemas = {
   }) satisfies z.ZodType<SessionDeletedEvent>,
 } satisfies Record<SessionEvent['type'], z.ZodObject>;
 
+/** Beside the events of the user's own streams, where the operator has it shown; observers are told with `observer`. */
+const noticeSchemas = {
+  observed: z.object({ type: z.literal('observed'), observers: z.int() }) satisfies z.ZodType<ObservedEvent>,
+} satisfies Record<ObservedEvent['type'], z.ZodObject>;
+
 /** Written as one object, since unions are told apart by `type` alone: each of its statuses has some of the members. */
 const observerSchema = z.object({
   type: z.literal('observer'),
@@ -97,8 +103,8 @@ const observationEventSchemas = {
 
 /** The unions of events, by their name in the components. */
 export const eventUnions = {
-  GenerationEvent: generationEventSchemas,
-  SessionEvent: sessionEventSchemas,
+  GenerationEvent: { ...generationEventSchemas, ...noticeSchemas },
+  SessionEvent: { ...sessionEventSchemas, ...noticeSchemas },
   ObservationEvent: observationEventSchemas,
 } as const;
 

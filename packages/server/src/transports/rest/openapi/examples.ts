@@ -1,5 +1,5 @@
 import { errorTable, type ErrorCode } from '@chat-service/shared/errors';
-import type { ObservationEvent } from '@chat-service/shared/events';
+import type { ObservationEvent, ObservedEvent } from '@chat-service/shared/events';
 import type { Message, Model, Session, Usage } from '@chat-service/shared/objects';
 import type { Pagination } from '@chat-service/shared/paging';
 import type { AuditEntry, User } from '@chat-service/shared/supervisor-api';
@@ -206,7 +206,10 @@ export const answerExamples: Readonly<Partial<Record<string, unknown>>> = {
 
 /** What the data of an event looks like, by its type. */
 export const eventExamples: {
-  readonly [Type in ObservationEvent['type']]: Extract<ObservationEvent, { type: Type }>;
+  readonly [Type in (ObservationEvent | ObservedEvent)['type']]: Extract<
+    ObservationEvent | ObservedEvent,
+    { type: Type }
+  >;
 } = {
   start: { type: 'start', streamId, sessionId, userMessage, title: session.title, modelId: model.id },
   chunk: { type: 'chunk', streamId, text: 'Oslo is' },
@@ -224,6 +227,7 @@ export const eventExamples: {
   'message-deleted': { type: 'message-deleted', messageId: userMessageId },
   'session-updated': { type: 'session-updated', session },
   'session-deleted': { type: 'session-deleted', sessionId },
+  observed: { type: 'observed', observers: 1 },
   observer: { type: 'observer', status: 'connected', session, user, observers: 1 },
 };
 

@@ -1,4 +1,4 @@
-import type { ObservationEvent } from '@chat-service/shared/events';
+import type { ObservationEvent, ObservedEvent } from '@chat-service/shared/events';
 import type { RestRoute } from '../route-table.ts';
 import { headersOf, limitHeaders, type HeaderName, type ProblemComponents } from './answers.ts';
 import type { SchemaComponents } from './components.ts';
@@ -142,7 +142,7 @@ const successes = { 200: 'Success.', 201: 'Made.', 202: 'Admitted.' } as const;
 function eventStreamOf(procedure: string): MediaType {
   const union = eventsOf[procedure];
   if (union === undefined) throw new Error(`Nothing says which events ${procedure} sends.`);
-  const types = Object.keys(eventUnions[union]) as ObservationEvent['type'][];
+  const types = Object.keys(eventUnions[union]) as (ObservationEvent | ObservedEvent)['type'][];
   return {
     schema: referTo('schemas', union),
     examples: Object.fromEntries(types.map((type) => [type, { value: eventExamples[type] }])),
