@@ -157,6 +157,10 @@ describeEachDatabase('where users are shown who watches', (kind) => {
     await vi.waitFor(() => expect(session).toContain('{"type":"observed","observers":1}'));
     expect((await trpc.session.get.query({ sessionId })).session.observers).toBe(1);
     expect(observer.told[0]?.event).toMatchObject({ session: { observers: 1 } });
+    const live = (await sue.trpc.supervisor.live.query()).sessions.find(({ session: { id } }) => id === sessionId);
+    expect(live).toMatchObject({ observers: 1, session: { observers: 1 } });
+    const ofUser = await sue.trpc.supervisor.userSession.query({ userId: live?.user.id ?? '', sessionId });
+    expect(ofUser.session.observers).toBe(1);
     observer.leave();
     await vi.waitFor(() => expect(observed()).toHaveLength(2));
     expect(observed()[1]).toEqual({ type: 'observed', observers: 0 });

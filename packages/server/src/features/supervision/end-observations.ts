@@ -40,14 +40,28 @@ export async function removeObservations(deps: EndObservationsDependencies, ids:
 const batchSize = 200;
 
 /** Ends the observations of instances that died. */
+export interface SweepObservations {
+  /** For the scheduler: those whose lease has run out. */
+  periodically(signal: AbortSignal): Promise<void>;
+  /** For the start of a server that has its database to itself: all there are, before it takes any. */
+  atStartAlone(): Promise<void>;
+}
+
 export function createSweepObservations(
   deps: EndObservationsDependencies & { readonly recount: (sessionId: string) => void },
-): (signal: AbortSignal) => Promise<void> {
-  return async function sweepObservations(signal) {
+): SweepObservations {
+  const { store, recount } = deps;
+
+  async function sweep(remove: ObservationsStore['removeExpired'], signal: AbortSignal | null): Promise<void> {
     for (;;) {
-      const removed = await end(deps, (tx) => deps.store.removeExpired(tx, batchSize));
-      for (const sessionId of new Set(removed.map((row) => row.sessionId))) deps.recount(sessionId);
-      if (removed.length < batchSize || signal.aborted) return;
+      const removed = await end(deps, (tx) => remove(tx, batchSize));
+      for (const sessionId of new Set(removed.map((row) => row.sessionId))) recount(sessionId);
+      if (removed.length < batchSize || signal?.aborted === true) return;
     }
+  }
+
+  return {
+    periodically: (signal) => sweep(store.removeExpired, signal),
+    atStartAlone: () => sweep(store.removeAny, null),
   };
 }

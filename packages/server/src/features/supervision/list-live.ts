@@ -14,12 +14,14 @@ export interface ListLiveDependencies {
   readonly findUsers: FindUsers;
   readonly toSession: ToSession;
   readonly counts: Pick<ObserverCounts, 'read'>;
+  /** Whether sessions show how many watch them. */
+  readonly notice: boolean;
 }
 
 const mostListed = 1000;
 
 export function createListLive(deps: ListLiveDependencies): ListLive {
-  const { database, listLiveGenerations, findUsers, toSession, counts } = deps;
+  const { database, listLiveGenerations, findUsers, toSession, counts, notice } = deps;
   return async function listLive() {
     const live = await listLiveGenerations(mostListed);
     const users = await findUsers([...new Set(live.map(({ session }) => session.userId))]);
@@ -30,14 +32,15 @@ export function createListLive(deps: ListLiveDependencies): ListLive {
     const sessions = live.flatMap(({ session, modelId, startedAt, outputTokens }) => {
       const user = users.get(session.userId);
       if (user === undefined) return [];
+      const watching = observers.get(session.id) ?? 0;
       return [
         {
-          session: toSession(session),
+          session: { ...toSession(session), observers: notice ? watching : null },
           user,
           modelId,
           startedAt: startedAt.toISOString(),
           outputTokens,
-          observers: observers.get(session.id) ?? 0,
+          observers: watching,
         },
       ];
     });

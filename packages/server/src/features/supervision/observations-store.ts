@@ -76,6 +76,12 @@ export function createObservationsStore({ tables, dialect }: Pick<Database, 'tab
         .returning();
     },
 
+    /** Whoever holds them: for where nobody can. */
+    async removeAny(tx: Queryable, limit: number): Promise<ObservationRow[]> {
+      const found = tx.select({ id: observations.id }).from(observations).limit(limit);
+      return tx.delete(observations).where(inArray(observations.id, found)).returning();
+    },
+
     /** How many watch each of these sessions; those that nobody watches are left out. */
     async countBySession(tx: Queryable, sessionIds: readonly string[]): Promise<Map<string, number>> {
       const rows = await tx

@@ -6,7 +6,7 @@ import type { FollowSession } from '../generations/follow-session.ts';
 import type { ToSession } from '../sessions/session-row.ts';
 import { createAttachObservation } from './attach-observation.ts';
 import { createAuditStore } from './audit-store.ts';
-import { createSweepObservations } from './end-observations.ts';
+import { createSweepObservations, type SweepObservations } from './end-observations.ts';
 import { createObservationKeeper } from './keep-observations.ts';
 import { createObservationsStore } from './observations-store.ts';
 import { createObserveSession, type ObserveSession } from './observe-session.ts';
@@ -28,8 +28,7 @@ export interface ObservationsOptions {
 
 export interface Observations {
   readonly observeSession: ObserveSession;
-  /** For the scheduler, once a lease: ends the observations of instances that died. */
-  readonly sweepObservations: (signal: AbortSignal) => Promise<void>;
+  readonly sweepObservations: SweepObservations;
   /** Writes what is still open here as ended. */
   stop(): Promise<void>;
 }

@@ -30,6 +30,8 @@ export interface SupervisionOperationsOptions {
   readonly toSession: ToSession;
   /** Whether a look without a reason is refused. */
   readonly requireReason: boolean;
+  /** Whether sessions show how many watch them. */
+  readonly notice: boolean;
 }
 
 export interface SupervisionOperations {
