@@ -159,6 +159,7 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
   const watching = { database, counts, followSession, toSession, clock, logger, newId, leaseMilliseconds: leaseMs };
   const observations = createObservations({ ...watching, notice });
   opened.defer(() => observations.stop());
+  if (location.kind === 'sqlite') await observations.sweepAtStartAlone();
   const supervision = createSupervisionOperations({
     ...watching,
     ...config.supervision,

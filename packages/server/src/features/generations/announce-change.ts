@@ -29,9 +29,10 @@ export interface AnnounceDependencies {
 export function createAnnounceChange({ database, store, owner, log }: AnnounceDependencies): AnnounceChange {
   const { sessions } = database.tables;
 
-  async function place(tx: Queryable, sessionId: string): Promise<ChangePlace> {
+  /** Null for a session whose rows are gone. */
+  async function findPlace(tx: Queryable, sessionId: string): Promise<ChangePlace | null> {
     const session = await store.lockSessionOf(tx, sessionId);
-    if (session === null) throw new Error(`Session ${sessionId} is gone while it is changed.`);
+    if (session === null) return null;
     // The owner of an answer that runs numbers the events of its session.
     if (session.activeGenerationId !== null) return { kind: 'running', generationId: session.activeGenerationId };
     const position: Position = { fence: await store.raiseFence(tx, sessionId), number: 1 };
@@ -42,6 +43,12 @@ export function createAnnounceChange({ database, store, owner, log }: AnnounceDe
     return { kind: 'idle', position, previous: { fence: session.logFence, number: session.logNumber } };
   }
 
+  async function place(tx: Queryable, sessionId: string): Promise<ChangePlace> {
+    const found = await findPlace(tx, sessionId);
+    if (found === null) throw new Error(`Session ${sessionId} is gone while it is changed.`);
+    return found;
+  }
+
   async function publish(sessionId: string, where: ChangePlace, event: SessionChangeEvent): Promise<void> {
     if (where.kind === 'idle') {
       await log.append(sessionId, [{ position: where.position, previous: where.previous, event }]);
@@ -49,8 +56,9 @@ export function createAnnounceChange({ database, store, owner, log }: AnnounceDe
     }
     if (await owner.announce(where.generationId, event)) return;
     // It ended in between, or runs elsewhere; there its watchers see the change with the next one.
-    const again = await database.transaction((tx) => place(tx, sessionId));
-    if (again.kind === 'idle') await publish(sessionId, again, event);
+    const again = await database.transaction((tx) => findPlace(tx, sessionId));
+    // Null: it was deleted since, which its watchers are told in any case.
+    if (again?.kind === 'idle') await publish(sessionId, again, event);
   }
 
   return { place, publish };

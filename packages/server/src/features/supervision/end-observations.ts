@@ -41,10 +41,10 @@ const batchSize = 200;
 
 /** Ends the observations of instances that died. */
 export interface SweepObservations {
-  /** For the scheduler: those whose lease has run out. */
-  periodically(signal: AbortSignal): Promise<void>;
-  /** For the start of a server that has its database to itself: all there are, before it takes any. */
-  atStartAlone(): Promise<void>;
+  /** Those whose lease has run out. */
+  readonly periodically: (signal: AbortSignal) => Promise<void>;
+  /** All there are. */
+  readonly atStartAlone: () => Promise<void>;
 }
 
 export function createSweepObservations(

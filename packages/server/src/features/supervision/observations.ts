@@ -6,7 +6,7 @@ import type { FollowSession } from '../generations/follow-session.ts';
 import type { ToSession } from '../sessions/session-row.ts';
 import { createAttachObservation } from './attach-observation.ts';
 import { createAuditStore } from './audit-store.ts';
-import { createSweepObservations, type SweepObservations } from './end-observations.ts';
+import { createSweepObservations } from './end-observations.ts';
 import { createObservationKeeper } from './keep-observations.ts';
 import { createObservationsStore } from './observations-store.ts';
 import { createObserveSession, type ObserveSession } from './observe-session.ts';
@@ -28,7 +28,10 @@ export interface ObservationsOptions {
 
 export interface Observations {
   readonly observeSession: ObserveSession;
-  readonly sweepObservations: SweepObservations;
+  /** For the scheduler, once a lease: ends the observations of instances that died. */
+  readonly sweepObservations: (signal: AbortSignal) => Promise<void>;
+  /** For the start of a server that has its database to itself: ends all that it finds there, before it takes any. */
+  readonly sweepAtStartAlone: () => Promise<void>;
   /** Writes what is still open here as ended. */
   stop(): Promise<void>;
 }
@@ -38,17 +41,20 @@ export function createObservations(options: ObservationsOptions): Observations {
   const { database, counts, toSession, notice } = options;
   const base = { ...options, store: createObservationsStore(database), audit: createAuditStore(options) };
   const keeper = createObservationKeeper(base);
+  const sweep = createSweepObservations({ ...base, recount: counts.recount });
   return {
     observeSession: createObserveSession({
       ...base,
       keeper,
       attach: createAttachObservation(base),
+      findSession: (sessionId) => base.store.findSession(database.query, sessionId),
       show: ({ session, user }, observers) => ({
         session: { ...toSession(session), observers: notice ? observers : null },
         user: toUser(user),
       }),
     }),
-    sweepObservations: createSweepObservations({ ...base, recount: counts.recount }),
+    sweepObservations: sweep.periodically,
+    sweepAtStartAlone: sweep.atStartAlone,
     stop: () => keeper.stop(),
   };
 }

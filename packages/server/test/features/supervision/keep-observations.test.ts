@@ -2,8 +2,10 @@ import { asc, eq } from 'drizzle-orm';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { Database, Tables } from '../../../src/db/database.ts';
 import type { FollowSession } from '../../../src/features/generations/follow-session.ts';
+import { formatHistoryId, isResumable } from '../../../src/features/generations/position.ts';
 import { createToSession } from '../../../src/features/sessions/session-row.ts';
 import { createObservations, type Observations } from '../../../src/features/supervision/observations.ts';
+import type { IdentifiedObservationEvent } from '../../../src/features/supervision/observe-session.ts';
 import { createObserverCounts, type ObserverCounts } from '../../../src/features/supervision/observer-counts.ts';
 import { newUuid } from '../../../src/platform/ids.ts';
 import { createManualClock, type ManualClock } from '../../platform/manual-clock.ts';
@@ -40,7 +42,10 @@ describeEachDatabase('the observations of an instance', (fixture) => {
     }
   });
 
-  function instance(database: Database = fixture.database): Observations {
+  function instance(
+    database: Database = fixture.database,
+    { lease = leaseMilliseconds, followSession = nothingHappens } = {},
+  ): Observations {
     const options = { database, clock, logger: silentLogger, newId: newUuid };
     const counts = createObserverCounts(options);
     const toSession = createToSession('demo');
@@ -48,9 +53,9 @@ describeEachDatabase('the observations of an instance', (fixture) => {
       ...options,
       counts,
       toSession,
-      leaseMilliseconds,
+      leaseMilliseconds: lease,
       notice: false,
-      followSession: nothingHappens,
+      followSession,
     });
     instances.push({ observations, counts });
     return observations;
@@ -116,11 +121,43 @@ describeEachDatabase('the observations of an instance', (fixture) => {
     expect(await actions()).toEqual(whole);
   });
 
+  it.each([
+    ['tell a change between the first word and the history', { fence: 7, number: 1 }, ['session-updated']],
+    ['tell none where there was none', { fence: 0, number: 0 }, []],
+  ])('%s', async (_name, position, told) => {
+    const followSession: FollowSession = async function* followSession() {
+      yield { id: formatHistoryId(sessionId, position, 0), event: { type: 'history-start', count: 0, total: 0 } };
+      yield { id: formatHistoryId(sessionId, position, 'end'), event: { type: 'history-end' } };
+      yield* [];
+    };
+    const { events, first } = await attach(instance(fixture.database, { followSession }));
+    expect(first).toMatchObject({ event: { status: 'connected', session: { title: null } } });
+    const { query, tables } = fixture.database;
+    await query.update(tables.sessions).set({ title: 'Meanwhile' }).where(eq(tables.sessions.id, sessionId));
+    const rest: IdentifiedObservationEvent[] = [];
+    for await (const event of events) rest.push(event);
+    expect(rest.map(({ event }) => event.type)).toEqual(['history-start', 'history-end', ...told]);
+    if (told.length > 0) expect(rest.at(-1)?.event).toMatchObject({ session: { title: 'Meanwhile' } });
+    const ids = rest.map(({ id }) => id);
+    expect(ids).toEqual([...new Set(ids)].toSorted());
+    expect(isResumable(ids.at(-1) ?? '')).toBe(true);
+  });
+
   it('are left alone by the sweeper while their leases run', async () => {
     await attach(instance());
     await instance().sweepObservations(never);
     expect(await open()).toHaveLength(1);
     expect(await actions()).toEqual(['observe.attach']);
+  });
+
+  it('are all ended by a server that starts with the database to itself', async () => {
+    await attach(instance());
+    await attach(instance());
+    const alone = instance();
+    await alone.sweepAtStartAlone();
+    expect(await open()).toHaveLength(0);
+    expect(await actions()).toEqual([...whole, ...whole].toSorted());
+    expect((await attach(alone)).first).toMatchObject({ event: { status: 'connected', observers: 1 } });
   });
 
   it('end when the database has been away for longer than the lease, and leave their end to the sweeper', async () => {
@@ -149,7 +186,8 @@ describeEachDatabase('the observations of an instance', (fixture) => {
   });
 
   it('end when the role does, also of an observer who does not read', async () => {
-    const here = instance();
+    // Longer than the clock jumps: no lease runs out meanwhile.
+    const here = instance(fixture.database, { lease: 120_000 });
     const { events } = await attach(here);
     await attach(here);
     const { query, tables } = fixture.database;

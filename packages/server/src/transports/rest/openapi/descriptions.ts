@@ -233,11 +233,7 @@ export const schemaDescriptions: Readonly<Record<string, Readonly<Record<string,
     observers: 'How many are watching, oneself counted; not with `ended`.',
     reason: 'With `ended`: what came to its end.',
   },
-  ObservedEvent: {
-    '': 'How many supervisors are watching; sent only where the operator has it shown.',
-    type,
-    observers: 'How many. Nothing is told before the first one comes.',
-  },
+  ObservedEvent: { '': 'Who watches, where the operator has it shown.', type, observers: 'How many supervisors.' },
   SessionEvent: {
     '': 'The data of one event of a session; `type` is the SSE event name too. Types may be added: ignore what you do not know.',
   },
