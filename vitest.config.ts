@@ -33,7 +33,8 @@ export default defineConfig({
   test: {
     globalSetup: ['./vitest.postgres.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    // More than the cores of a small machine: many specs wait for leases and processes.
+    maxWorkers: 3,
     projects: [
       project('shared', './packages/shared', 'test/**/*.test.ts'),
       project('server', './packages/server', 'test/**/*.test.ts'),

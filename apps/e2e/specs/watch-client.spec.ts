@@ -191,6 +191,22 @@ describe('the watching example', () => {
     expect(stderr).toContain('(idle, nobody else is watching)\n');
   });
 
+  it('shows what could control the terminal instead of obeying it', async () => {
+    const client = world.client('alice');
+    const { sessionId } = await client.sessions.create({ title: '\u001b]0;title\u0007' });
+    await client.messages.send({ sessionId, message: 'one\u001b[2J\rtwo\u007f\u009b1m\tthree\nfour' });
+    await using shell = startShell(await command(`--session ${sessionId}`), shellOptions);
+    await shell.says('assistant> Hello from the fake.\n');
+    await client.sessions.update({ sessionId, title: 'now \u001b[1m' });
+    await client.messages.send({ sessionId, message: 'Next' });
+    await shell.says('user> Next\n');
+    shell.interrupt();
+    const { stdout, stderr } = await shell.result;
+    expect(stdout).toContain('user> one␛[2J␍two␡\u{fffd}1m\tthree\nfour\n');
+    expect(stderr).toContain('(the session is now “now ␛[1m”)\n');
+    expect(`${stdout}${stderr}`).not.toMatch(/[^\P{Cc}\n\t]/u);
+  });
+
   it('shows a session to its end, and says why it cannot', async () => {
     const client = world.client('alice');
     const { sessionId } = await client.sessions.create();

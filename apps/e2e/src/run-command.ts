@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { compileCache } from './server-child.ts';
 
 const main = fileURLToPath(new URL('../../../packages/server/src/main.ts', import.meta.url));
 
@@ -15,7 +16,7 @@ export async function runCommand(
   env: Readonly<Record<string, string>>,
 ): Promise<CommandResult> {
   const child = spawn(process.execPath, ['--conditions=@chat-service/source', main, ...args], {
-    env: { PATH: process.env['PATH'], ...env },
+    env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: compileCache, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let [stdout, stderr] = ['', ''];

@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline';
 import type { ChatClient, LiveSession } from '@chat-service/client-sdk';
 import type { Options } from './options.ts';
+import { plainText } from './plain-text.ts';
 import type { Terminal } from './watch.ts';
 
 /** Lists the live sessions until one is chosen by its number; null when the input ends, or with ctrl-C. */
@@ -32,5 +33,6 @@ export async function chooseSession(
 function describe({ session, user, modelId, outputTokens, observers }: LiveSession, index: number): string {
   const title = session.title === null ? '' : ` “${session.title}”`;
   const watched = observers === 0 ? '' : `, ${observers} watching`;
-  return `${index + 1}  ${user.username ?? user.id}${title}: ${modelId}, ${outputTokens} tokens${watched}\n`;
+  const name = user.username ?? user.id;
+  return plainText(`${index + 1}  ${name}${title}: ${modelId}, ${outputTokens} tokens${watched}\n`);
 }

@@ -1,4 +1,5 @@
 import type { MessageSnapshot, ObservationState, ObservationStreamEvent } from '@chat-service/client-sdk';
+import { plainText } from './plain-text.ts';
 import type { Terminal } from './watch.ts';
 
 /** An observation as a running text. */
@@ -25,7 +26,7 @@ export function createTranscript({ output, notices }: Pick<Terminal, 'output' | 
 
   function note(words: string): void {
     end();
-    notices.write(`${words}\n`);
+    notices.write(`${plainText(words)}\n`);
   }
 
   /** Writes what is new of a message, on its own line where another one, or a note, has come in between. */
@@ -34,7 +35,7 @@ export function createTranscript({ output, notices }: Pick<Terminal, 'output' | 
     if (content === before) return;
     const isMore = before !== '' && content.startsWith(before);
     if (open !== id || !isMore) end();
-    output.write(isMore ? content.slice(before.length) : `${role}> ${content}`);
+    output.write(plainText(isMore ? content.slice(before.length) : `${role}> ${content}`));
     open = id;
     shown.set(id, content);
   }

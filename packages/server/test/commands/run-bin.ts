@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+/** What one start has compiled serves the next. */
+const compileCache = fileURLToPath(new URL('../../../../node_modules/.cache/compile', import.meta.url));
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 export interface BinResult {
@@ -29,7 +31,7 @@ export interface RunningBin {
 export function startBin(args: readonly string[], { cwd, env = {} }: BinOptions): RunningBin {
   const child = spawn(process.execPath, ['--conditions=@chat-service/source', main, ...args], {
     cwd,
-    env: { PATH: process.env['PATH'] ?? '', ...env },
+    env: { PATH: process.env['PATH'] ?? '', NODE_COMPILE_CACHE: compileCache, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 30_000,
   });
