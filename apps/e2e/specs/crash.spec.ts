@@ -1,6 +1,7 @@
 import type { ProbePoint } from '@chat-service/server/features/generations/probe';
 import { isTerminalEvent } from '@chat-service/shared/events';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { DatabaseKind } from '../../../packages/server/test/support/databases.ts';
 import { collect, textOf } from '../src/collect.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
 import { openInvariants, type Invariants } from '../src/invariants.ts';
@@ -34,6 +35,12 @@ const crashes: readonly Crash[] = [
   { name: 'ended', point: 'ended', stored: ['abc'], goesOn: true },
   { name: 'published', point: 'published', stored: ['abc'], goesOn: true },
 ];
+
+/** What differs between the databases is what a transaction leaves behind: a short run tries that on Postgres, all the rest on SQLite. */
+const { SOAK: soak } = process.env;
+const inTransactions = ['claimed', 'admitting', 'the third streaming', 'ending', 'ended'];
+const crashesOn = (kind: DatabaseKind) =>
+  kind === 'sqlite' || soak !== undefined ? crashes : crashes.filter(({ name }) => inTransactions.includes(name));
 
 /** Two starts of a process and a lease, five side by side. */
 const patient = { timeout: 60_000 };
@@ -92,7 +99,7 @@ describeEachDatabase('SIGKILL', (kind) => {
 
   // On Postgres the crashes go on side by side, each in a process of its own, beside one server that survives.
   describe('at a moment of the life of an answer', { concurrent: kind === 'postgres' }, () => {
-    it.each(crashes)('$name: the next server puts everything right', patient, async (plan) => {
+    it.each(crashesOn(kind))('$name: the next server puts everything right', patient, async (plan) => {
       const { request, reader, called } = await crash(plan);
       const { sessionId, message } = request;
       await using connection = openTrpcClient(await recover(sessionId), () => world.token(plan.name));
@@ -154,7 +161,7 @@ describeEachDatabase('SIGKILL', (kind) => {
 
   it('holds for the whole database afterwards', async () => {
     const { sessions, generations } = await invariants.check();
-    expect(sessions).toHaveLength(crashes.length);
-    expect(generations.length).toBeGreaterThanOrEqual(2 * crashes.length);
+    expect(sessions).toHaveLength(crashesOn(kind).length);
+    expect(generations.length).toBeGreaterThanOrEqual(2 * crashesOn(kind).length);
   });
 });

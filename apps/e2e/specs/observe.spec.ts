@@ -189,6 +189,19 @@ describeEachDatabase('a supervisor who observes', (kind) => {
     first.leave();
   });
 
+  it('is told the newest hundred of more messages, and how many there are', async () => {
+    const { trpc, sessionId, stored } = await session();
+    for (let turn = 1; turn <= 51; turn += 1) await trpc.message.send.mutate({ sessionId, message: `turn ${turn}` });
+    const observer = observe(sue.trpc, sessionId);
+    await observer.until('history-end');
+    expect(observer.told[1]?.event).toEqual({ type: 'history-start', count: 100, total: 102 });
+    const messages = observer.told.flatMap(({ event }) => (event.type === 'message' ? [event.message] : []));
+    expect(messages[0]?.content).toBe('turn 2');
+    expect(messages).toEqual(await stored());
+    expectIncreasing(observer.told);
+    observer.leave();
+  });
+
   it('is answered 404 for a session that does not exist', async () => {
     const token = await world.token('sue', { role: 'supervisor' });
     const path = '/api/chat/sessions/01890000-0000-7000-8000-000000000000/observe';

@@ -6,7 +6,7 @@ import { createChatClient } from '@chat-service/client-sdk';
 import type { AppRouter } from '@chat-service/server/app-router';
 import { readCatalogueFile } from '@chat-service/server/features/models/catalogue-file';
 import { errorTable } from '@chat-service/shared/errors';
-import type { ObservationEvent } from '@chat-service/shared/events';
+import type { ObservationEvent, ObservedEvent } from '@chat-service/shared/events';
 import type { inferRouterInputs } from '@trpc/server';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { codeBlocks, fileLinks, firstCells, inlineCode, type CodeBlock } from '../src/markdown.ts';
@@ -258,7 +258,7 @@ describe('the documents', () => {
       account: { usage: true },
       system: { health: true, version: true },
     };
-    const events: Readonly<Record<ObservationEvent['type'], true>> = {
+    const events: Readonly<Record<(ObservationEvent | ObservedEvent)['type'], true>> = {
       start: true,
       chunk: true,
       done: true,
@@ -268,6 +268,7 @@ describe('the documents', () => {
       'history-end': true,
       message: true,
       'message-deleted': true,
+      observed: true,
       'session-updated': true,
       'session-deleted': true,
       observer: true,

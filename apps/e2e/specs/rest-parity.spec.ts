@@ -10,7 +10,7 @@ import { callRest } from '../src/rest.ts';
 import { startWorld, type World } from '../src/world.ts';
 
 const { SOAK: soak } = process.env;
-const numRuns = soak === 'full' ? 1000 : soak === 'ci' ? 100 : isThroughPrism ? 5 : 25;
+const numRuns = soak === 'full' ? 1000 : soak === 'ci' ? 100 : isThroughPrism ? 4 : 12;
 
 /** A call with its ids still to be filled in: each twin has its own. */
 interface Command {

@@ -39,7 +39,7 @@ function expectVariety(tally: Tally, names: string[], least: number): void {
 }
 
 describe('every reader has the truth at each of its ids and at the end', () => {
-  const chosen = seeds({ small: 2000, ci: 10_000, full: 200_000 });
+  const chosen = seeds({ small: 1000, ci: 10_000, full: 200_000 });
   it(`in ${chosen.length} random schedules over rows in memory`, { timeout: 3_600_000 }, async () => {
     const tally = await play(chosen, (one) => playSchedule(one, createMemoryRows));
     expectVariety(tally, [...common, ...rare], seed === undefined ? chosen.length / 100 : 0);
