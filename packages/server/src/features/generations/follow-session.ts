@@ -87,12 +87,24 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
   }
 
   /** Whether the row knows of more than the log here: a log that missed a deletion would tell what was deleted. */
-  async function isOutdated(sessionId: string, after: Position): Promise<boolean> {
+  async function isOutdated(
+    sessionId: string,
+    after: Position,
+    bells: ReaderBells,
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const newest = await log.newest(sessionId);
     // Who has everything that the log has is told nothing of it.
     if (newest === null || comparePositions(newest, after) <= 0) return false;
     const state = await readSession.state(sessionId);
-    return state !== null && comparePositions(newest, state.position) < 0;
+    if (state === null) return false;
+    const isCaughtUp = async () => {
+      const now = await log.newest(sessionId);
+      return now === null || comparePositions(now, state.position) >= 0;
+    };
+    // What was committed just now is on its way to the log.
+    await bells.waitUntil(isCaughtUp, clock, signal);
+    return !(await isCaughtUp());
   }
 
   /** The generation that a reader at `last` is in, or is to begin with; null where it is in none. */
@@ -186,7 +198,7 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
     const isAmid = after !== null && isAmidAnswer(lastEventId ?? '');
     const cursor: SessionCursor = { last: after ?? floor, answer: null, isAmidAnswer: isAmid };
     const reader = { sessionId, cursor, notices };
-    let withHistory = after === null || (await isOutdated(sessionId, after));
+    let withHistory = after === null || (await isOutdated(sessionId, after, bells, signal));
     // Whoever has been told something from here is at most a moment behind.
     let isLive = false;
     let hasWaited = false;
@@ -227,7 +239,7 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
         }
         if (found.kind === 'start-over') {
           // A change reaches the log just after its commit: what the row is ahead by may be on its way.
-          if (isLive && !hasWaited) {
+          if (!hasWaited && (isLive || (await log.newest(sessionId)) !== null)) {
             hasWaited = true;
             bells.lookAtRowAgain();
             await bells.waitUntil(async () => (await log.read(sessionId, cursor.last)).length > 0, clock, signal);
