@@ -24,6 +24,9 @@ const pacedBytes = 256 * 1024;
 /** Above this, whatever else there is to say to a client that does not read ends the connection. */
 const maxBytes = 1024 * 1024;
 
+const lastPiece = { binary: false, fin: true };
+const furtherPiece = { binary: false, fin: false };
+
 interface Piece {
   readonly data: Buffer;
   readonly fin: boolean;
@@ -38,6 +41,8 @@ export class WsWriter implements Outbound {
   readonly #socket: WritableSocket;
   readonly #options: WriterOptions;
   #pieces: Piece[] = [];
+  readonly #inFlight: Piece[] = [];
+  readonly #onTaken = () => this.#taken();
   #queuedBytes = 0;
   #inFlightBytes = 0;
   /** What is left of a message that is by itself more than a paced reader may owe: it was let through, so it counts for no cut. */
@@ -71,7 +76,8 @@ export class WsWriter implements Outbound {
     if (this.buffered - this.#oversizeBytes > maxBytes) return this.#cut();
     const oversize = message.length > pacedBytes;
     if (oversize) this.#oversizeBytes += message.length;
-    for (let start = 0; start === 0 || start < message.length; start += pieceBytes) {
+    if (message.length <= pieceBytes) this.#pieces.push({ data: message, fin: true, oversize });
+    for (let start = 0; message.length > pieceBytes && start < message.length; start += pieceBytes) {
       const data = message.subarray(start, start + pieceBytes);
       this.#pieces.push({ data, fin: start + pieceBytes >= message.length, oversize });
     }
@@ -160,11 +166,16 @@ export class WsWriter implements Outbound {
       if (this.#inFlightBytes === 0) this.#lastProgress = this.#options.clock.now();
       this.#inFlightBytes += size;
       this.#watch();
-      this.#socket.send(piece.data, { binary: false, fin: piece.fin }, () => this.#taken(piece));
+      this.#inFlight.push(piece);
+      this.#socket.send(piece.data, piece.fin ? lastPiece : furtherPiece, this.#onTaken);
     }
   }
 
-  #taken({ data, oversize }: Piece): void {
+  /** What is taken is taken in order. */
+  #taken(): void {
+    const piece = this.#inFlight.shift();
+    if (piece === undefined) return;
+    const { data, oversize } = piece;
     this.#inFlightBytes -= data.length;
     if (oversize) this.#oversizeBytes -= data.length;
     this.#lastProgress = this.#options.clock.now();
