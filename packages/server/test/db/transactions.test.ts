@@ -158,10 +158,15 @@ describeEachDatabase('transactions', (fixture) => {
       const { users } = database.tables;
       await database.query.insert(users).values([userRow('a'), userRow('b')]);
       const both = [gate(), gate()];
+      const survived = gate();
       let runs = 0;
-      const lockInOrder = (first: string, second: string, index: number) =>
-        database.transaction(async (tx) => {
+      const lockInOrder = async (first: string, second: string, index: number) => {
+        let ownRuns = 0;
+        await database.transaction(async (tx) => {
           runs += 1;
+          ownRuns += 1;
+          // At once it could take what the other is only about to be given, and fall to the same deadlock again.
+          if (ownRuns > 1) await survived.promise;
           const increment = (id: string) =>
             tx
               .update(users)
@@ -172,6 +177,8 @@ describeEachDatabase('transactions', (fixture) => {
           await Promise.all(both.map(({ promise }) => promise));
           await increment(second);
         });
+        survived.resolve();
+      };
       await Promise.all([lockInOrder('a', 'b', 0), lockInOrder('b', 'a', 1)]);
       expect(runs).toBe(3);
       const rows = await database.query.select({ sessionCount: users.sessionCount }).from(users);
