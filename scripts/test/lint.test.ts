@@ -10,7 +10,13 @@ interface Report {
 }
 
 const root = join(import.meta.dirname, '../..');
-const packages = ['packages/shared', 'packages/server', 'packages/client-sdk', 'examples/terminal-chat'];
+const packages = [
+  'packages/shared',
+  'packages/server',
+  'packages/client-sdk',
+  'examples/terminal',
+  'examples/terminal-chat',
+];
 const found = new Map<string, string[]>();
 let tree = '';
 

@@ -1,3 +1,4 @@
+import type { ProbePoint } from '@chat-service/server/features/generations/probe';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { callsOf } from '../src/accounting-journal.ts';
 import {
@@ -50,6 +51,21 @@ describeEachDatabase('what an Accounting Service charges', (kind) => {
     expect(user.operations()).toEqual(['check', 'check', amount === null ? 'release' : 'record']);
   }
 
+  /** Sends, and stops the answer while it waits at the point; what both calls are answered. */
+  async function stopAt(point: ProbePoint, user: AccountUser) {
+    const sessionId = await user.openSession();
+    const gate = started.gates.hold(point);
+    const sent = user.send(sessionId);
+    await gate.reached;
+    const stop = user.call('message.stop', { sessionId });
+    await vi.waitFor(async () => {
+      const { generations } = await started.journal.rows();
+      expect(generations.find((row) => row.sessionId === sessionId)?.stopRequestedBy).toBe('user');
+    });
+    gate.release();
+    return Promise.all([sent, stop]);
+  }
+
   const recordOf = (user: AccountUser) => user.requests().find(({ operation }) => operation === 'record')?.body;
 
   it.each([0, 1, 2, 3, 4])(
@@ -90,18 +106,8 @@ describeEachDatabase('what an Accounting Service charges', (kind) => {
 
   it('takes nothing where a stop came before the model was called', async () => {
     const user = await started.user();
-    const sessionId = await user.openSession();
     const calls = world.openai.calls.length;
-    const gate = started.gates.hold('provider-called');
-    const sent = user.send(sessionId);
-    await gate.reached;
-    const stop = user.call('message.stop', { sessionId });
-    await vi.waitFor(async () => {
-      const { generations } = await started.journal.rows();
-      expect(generations.find((row) => row.sessionId === sessionId)?.stopRequestedBy).toBe('user');
-    });
-    gate.release();
-    await Promise.all([sent, stop]);
+    await stopAt('provider-called', user);
     expect(world.openai.calls).toHaveLength(calls);
     await expectCharge(user, null);
   });
@@ -236,17 +242,8 @@ describeEachDatabase('what an Accounting Service charges', (kind) => {
 
   it('gives back what is held for an answer that was stopped before it was admitted', async () => {
     const user = await started.user();
-    const sessionId = await user.openSession();
-    const gate = started.gates.hold('reserved');
-    const sent = user.send(sessionId);
-    await gate.reached;
-    const stop = user.call('message.stop', { sessionId });
-    await vi.waitFor(async () => {
-      const { generations } = await started.journal.rows();
-      expect(generations.find((row) => row.sessionId === sessionId)?.stopRequestedBy).toBe('user');
-    });
-    gate.release();
-    expect([(await sent).status, (await stop).status]).toEqual([409, 409]);
+    const answers = await stopAt('reserved', user);
+    expect(answers.map(({ status }) => status)).toEqual([409, 409]);
     await expectCharge(user, null);
   });
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
   costOf,
+  heldPromptTokens,
   isWhole,
   promptTokens,
   startAccountingWorld,
@@ -189,6 +190,55 @@ describeEachDatabase('an Accounting Service that gives no answer', (kind) => {
     started.clock.shift(6);
     await started.journal.check({ userIds: [user.id] });
     expect(world.accounting.totals(user.id)).toMatchObject({ held: 0, spent: costOf(promptTokens, 2) });
+  });
+});
+
+describeEachDatabase('an Accounting Service that is not asked for a while', (kind) => {
+  it('is told nothing of the messages that were refused unasked, and of all others', async () => {
+    await using started = await startAccountingWorld(kind);
+    const { world, journal, clock } = started;
+    const { accounting } = world;
+    const user = await started.user();
+    // What pays for less than is asked for: a second check asks for that.
+    const poor = await started.user(costOf(heldPromptTokens, 10));
+    const poorSession = await poor.openSession();
+    const sessions = await Promise.all(Array.from({ length: 20 }, () => user.openSession()));
+    const [first = ''] = sessions;
+    accounting.fault('release', fakeFaults.serverError);
+    accounting.fault(({ userId, operation }) => userId === poor.id && operation === 'check', fakeFaults.lateAnswer, 1);
+    const slow = poor.send(poorSession);
+    await vi.waitFor(() => expect(poor.requests()).toHaveLength(2));
+    accounting.fault(({ userId, operation }) => userId === user.id && operation === 'check', fakeFaults.serverError);
+    for (let check = 0; check < 5; check += 1) expect((await user.send(first)).status).toBe(503);
+    // However slowly the rest goes, the circuit is open all the while.
+    clock.shift(-60);
+    accounting.answerHung();
+    expect(await slow).toMatchObject({ status: 503, refusal: { code: 'ACCOUNTING_UNAVAILABLE' } });
+    const isOfSends = ({ operation }: FakeRequest) => operation !== 'release';
+    const before = accounting.requests.filter(isOfSends).length;
+    const answers = await Promise.all(sessions.map((sessionId) => user.send(sessionId)));
+    for (const answer of answers) {
+      expect(answer).toMatchObject({ status: 503, refusal: { code: 'ACCOUNTING_UNAVAILABLE' } });
+    }
+    expect(accounting.requests.filter(isOfSends)).toHaveLength(before);
+
+    // Six were asked for, one of them with an answer that was followed by no second check.
+    const { generations, outbox, usage } = await journal.rows();
+    const asked = new Set(accounting.requests.filter(isOfSends).map(({ usageId }) => usageId));
+    const refused = generations.filter(({ status }) => status === 'refused').map(({ id }) => id);
+    expect(refused).toHaveLength(26);
+    expect(outbox.map(({ usageId }) => usageId).toSorted()).toEqual(refused.filter((id) => asked.has(id)).toSorted());
+    expect(outbox).toHaveLength(6);
+    expect(usage).toEqual([]);
+
+    accounting.clearFaults();
+    clock.shift(120);
+    await journal.check();
+    const unasked = refused.filter((id) => !asked.has(id));
+    expect(accounting.requests.filter(({ usageId }) => unasked.includes(usageId ?? ''))).toEqual([]);
+    world.openai.script('Hi', { chunks: words, times: 1 });
+    expect((await user.send(first)).status).toBe(200);
+    await journal.check();
   });
 });
 

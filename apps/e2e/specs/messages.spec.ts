@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { collect } from '../src/collect.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
+import { createOwnSessions } from '../src/own-sessions.ts';
 import { refusalOf } from '../src/refusal.ts';
 import { startWorld, type World } from '../src/world.ts';
 
@@ -10,28 +10,10 @@ describeEachDatabase('messages', (kind) => {
   let world: World;
   beforeAll(async () => {
     world = await startWorld({ kind });
-    world.openai.script(/\[hold\]$/u, { chunks: ['half', ' whole'], hold: [1] });
   });
   afterAll(() => world[Symbol.asyncDispose]());
 
-  let users = 0;
-  async function newSession() {
-    users += 1;
-    const { trpc } = world.trpc(`user-${users}`);
-    const { sessionId } = await trpc.session.create.mutate({});
-    const get = async () => (await trpc.session.get.query({ sessionId })).session;
-    const send = (message: string) => trpc.message.send.mutate({ sessionId, message });
-    return { trpc, sessionId, get, send };
-  }
-  /** Starts an answer that waits after its first piece. */
-  async function startHeld({ trpc, sessionId }: Pick<Awaited<ReturnType<typeof newSession>>, 'trpc' | 'sessionId'>) {
-    const { length } = world.openai.calls;
-    const { streamId } = await trpc.message.start.mutate({ sessionId, message: 'Wait [hold]' });
-    const watched = collect((subscriber) => trpc.message.follow.subscribe({ sessionId, streamId }, subscriber));
-    const call = await world.openai.call(length);
-    await watched.until(2);
-    return { streamId, call, watched };
-  }
+  const { newSession, startHeld } = createOwnSessions(() => world);
 
   describe('deleting a message', () => {
     it('takes that message only', async () => {

@@ -3,7 +3,6 @@ import { systemClock, type Clock } from '@chat-service/server/platform/clock';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { isAvailable } from '../../../packages/server/test/support/databases.ts';
 import { openRawSql } from '../../../packages/server/test/support/raw-sql.ts';
-import { callFor } from '../src/call-for.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
 import { observe, openSupervisor } from '../src/observe.ts';
 import { openRestStream } from '../src/rest.ts';
@@ -203,66 +202,6 @@ describeEachDatabase('where users are shown who watches', (kind) => {
     const left = [...names.slice(notice + 1), 'chunk', 'done'];
     expect(back.events.map(({ name }) => name).filter((name) => name !== 'observed')).toEqual(left);
     expect(back.events.every((event) => event.id > id)).toBe(true);
-  });
-});
-
-describeEachDatabase('an observer who does not read', (kind) => {
-  let supervised: Supervised;
-  beforeAll(async () => {
-    supervised = await supervisedWorld({ kind, env: { STREAM_STALL_SECONDS: '1' } });
-  });
-  afterAll(() => supervised[Symbol.asyncDispose]());
-
-  it('is cut, and neither the user nor a hundred others feel it', { timeout: 60_000 }, async () => {
-    const { world } = supervised;
-    const chunks = Array.from({ length: 16 }, (_, index) => String.fromCodePoint(0x61 + index).repeat(16 * 1024));
-    world.openai.script('Watched by many', { chunks, hold: 'every' });
-    const { trpc } = world.trpc('alice');
-    const { sessionId } = await trpc.session.create.mutate({});
-    // One connection that watches so often that what it is sent is more than the network between holds.
-    await using stalled = openSupervisor(world);
-    const deaf = Array.from({ length: 60 }, () => observe(stalled.trpc, sessionId));
-    await Promise.all(deaf.map((observer) => observer.until('history-end')));
-    stalled.sockets[0]?.pause();
-    await using open = new AsyncDisposableStack();
-    const others = Array.from({ length: 5 }, () => open.use(openSupervisor(world)));
-    const hundred = others.flatMap((one) => Array.from({ length: 20 }, () => observe(one.trpc, sessionId)));
-    await Promise.all(hundred.map((observer) => observer.until('history-end')));
-    const cutBefore = world.app.transportStats().slowReadersCut;
-    const { streamId } = await trpc.message.start.mutate({ sessionId, message: 'Watched by many' });
-    const call = await callFor(world.openai, 'Watched by many');
-    let text = '';
-    const ended = Promise.withResolvers<void>();
-    trpc.message.follow.subscribe(
-      { sessionId, streamId },
-      {
-        onData: ({ data }) => void (text += data.type === 'chunk' ? data.text : ''),
-        onComplete: ended.resolve,
-        onError: ended.reject,
-      },
-    );
-    let peak = 0;
-    for (const index of chunks.keys()) {
-      await call.reached(index);
-      call.release();
-      const soFar = chunks.slice(0, index + 1).join('').length;
-      await vi.waitFor(() => expect(text).toHaveLength(soFar), { timeout: 10_000, interval: 5 });
-      peak = Math.max(peak, world.app.transportStats().largestBufferedBytes);
-    }
-    call.releaseAll();
-    await ended.promise;
-    await Promise.all(hundred.map((observer) => observer.until('done')));
-    await vi.waitFor(() => expect(world.app.transportStats().slowReadersCut).toBe(cutBefore + 1), { timeout: 15_000 });
-    expect(peak).toBeLessThanOrEqual(1024 * 1024);
-    expect(text).toBe(chunks.join(''));
-    const essence = (observer: (typeof hundred)[number]) =>
-      observer.told.filter(({ event }) => event.type !== 'observer');
-    const [one] = hundred;
-    for (const observer of hundred) {
-      expect(observer.text()).toBe(text);
-      expect(essence(observer)).toEqual(one === undefined ? [] : essence(one));
-    }
-    for (const observer of deaf) observer.leave();
   });
 });
 

@@ -1,23 +1,16 @@
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { callFor } from '../src/call-for.ts';
+import { callOver, doors } from '../src/call-over.ts';
 import { collect } from '../src/collect.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
+import { expectIncreasing } from '../src/expect-increasing.ts';
 import { createGates } from '../src/gates.ts';
-import { observe, openSupervisor, type Told } from '../src/observe.ts';
+import { observe, openSupervisor } from '../src/observe.ts';
 import { callRest, openRestStream } from '../src/rest.ts';
 import { createShiftedClock } from '../src/shifted-clock.ts';
+import { essence, type Told } from '../src/told-list.ts';
 import type { TrpcConnection } from '../src/trpc-client.ts';
 import { startWorld, type World } from '../src/world.ts';
-
-/** What is told to all, without the notices to one observer. */
-function essence(told: readonly Told[]): Told[] {
-  return told.filter(({ event }) => event.type !== 'observer');
-}
-
-function expectIncreasing(told: readonly Told[]): void {
-  const ids = told.map(({ id }) => id);
-  expect(ids).toEqual([...new Set(ids)].toSorted());
-}
 
 describeEachDatabase('a supervisor who observes', (kind) => {
   const gates = createGates();
@@ -146,6 +139,47 @@ describeEachDatabase('a supervisor who observes', (kind) => {
     early.leave();
   });
 
+  it.each(['published', 'claimed', 'reserved', 'admitting', 'admitted'] as const)(
+    'comes in the gap between two answers (%s) and is told the one as history, the other live',
+    async (point) => {
+      const { sessionId, send, stored } = await session();
+      const early = observe(sue.trpc, sessionId);
+      await early.until('history-end');
+      // The one has told its end to all and is not yet tidied away, or the other is about to begin.
+      const gate = point === 'published' ? gates.hold(point) : null;
+      await send('one');
+      await early.until('done');
+      const between = gate ?? gates.hold(point);
+      const second = gate === null ? send('two') : null;
+      await between.reached;
+
+      const observer = observe(sue.trpc, sessionId);
+      await observer.until('history-end');
+      const past = observer.told.flatMap(({ event }) => (event.type === 'message' ? [event.message] : []));
+      expect(past.map(({ role, status }) => [role, status])).toEqual([
+        ['user', 'complete'],
+        ['assistant', 'complete'],
+        // Once it is admitted, the next question is stored as well.
+        ...(point === 'admitted' ? [['user', 'complete']] : []),
+      ]);
+      between.release();
+      await (second ?? send('two'));
+
+      await observer.until('done');
+      await early.until('done', 2);
+      const tail = essence(early.told);
+      const after = tail.findIndex(({ event }) => event.type === 'done') + 1;
+      const live = essence(observer.told.slice(observer.kinds().indexOf('history-end') + 1));
+      expect(live).toEqual(tail.slice(point === 'admitted' ? after + 1 : after));
+      const answer = (await stored()).at(-1);
+      expect(observer.text()).toBe(answer?.content);
+      expect(observer.told.flatMap(({ event }) => (event.type === 'done' ? [event.message] : []))).toEqual([answer]);
+      expectIncreasing(observer.told);
+      observer.leave();
+      early.leave();
+    },
+  );
+
   it('goes on after any event that it was told, as if it had never been away', async () => {
     const { sessionId, send } = await session();
     const steady = observe(sue.trpc, sessionId);
@@ -162,7 +196,7 @@ describeEachDatabase('a supervisor who observes', (kind) => {
       await back.untilIt((told) => told.length > 0 && essence(told).length >= left.length);
       expect(back.kinds()[0]).toBe('connected');
       expect(essence(back.told)).toEqual(left);
-      expectIncreasing([{ id, event: { type: 'history-end' } }, ...back.told]);
+      expectIncreasing([{ id }, ...back.told]);
       back.leave();
     }
     // Within the history nobody can go on: it is told anew, and whole.
@@ -202,7 +236,21 @@ describeEachDatabase('a supervisor who observes', (kind) => {
     observer.leave();
   });
 
-  it('is answered 404 for a session that does not exist', async () => {
+  it.each(doors)('is answered 404 over %s for a session that does not exist, or no longer', async (door) => {
+    const { trpc, sessionId } = await session();
+    await trpc.session.delete.mutate({ sessionId });
+    const token = await world.token('sue', { role: 'supervisor' });
+    const look = (of: string) => callOver(world, door, { path: 'supervisor.observe', input: { sessionId: of }, token });
+    const unknown = await look('01890000-0000-7000-8000-000000000000');
+    const status = door === 'rest' ? 'status' : 'httpStatus';
+    expect(unknown.refusal).toMatchObject({ code: 'NOT_FOUND', [status]: 404 });
+    expect(await look(sessionId)).toEqual({
+      ...unknown,
+      refusal: { ...unknown.refusal, requestId: expect.any(String) },
+    });
+  });
+
+  it('is answered with the status 404 over REST', async () => {
     const token = await world.token('sue', { role: 'supervisor' });
     const path = '/api/chat/sessions/01890000-0000-7000-8000-000000000000/observe';
     const { status, body } = await callRest(world, `GET ${path}`, { token });

@@ -3,6 +3,7 @@ import { collect, textOf } from '../src/collect.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
 import type { FakePlan } from '../src/fake-openai.ts';
 import { callOverHttp } from '../src/raw-http.ts';
+import { callRest } from '../src/rest.ts';
 import { startWorld, type World } from '../src/world.ts';
 
 /** What an upstream says of itself in an error; nobody outside may read it. */
@@ -207,20 +208,20 @@ describeEachDatabase('a provider that fails', (kind) => {
   });
 
   describe('while it is away', () => {
-    it('is not available without its key, and says which variable is missing', async () => {
+    it('is not available without its key: users are told so, the operator which variable is missing', async () => {
       const { trpc } = world.trpc('keyless');
       const { models } = await trpc.model.list.query();
       const byId = new Map(models.map((model) => [model.id, model]));
       expect(byId.get('keyless-model')).toMatchObject({
         available: false,
-        unavailableReason: expect.stringContaining('NO_SUCH_KEY'),
+        unavailableReason: 'This model is not configured on this server: choose another one.',
       });
       expect(byId.get('keyed-model')).toMatchObject({ available: true, unavailableReason: null });
       const { sessionId } = await trpc.session.create.mutate({ modelId: 'keyless-model' });
       const calls = world.openai.calls.length;
       const token = await world.token('keyless');
       const input = { sessionId, message: 'Hello?' };
-      const { status, refusal, headers } = await callOverHttp(world.url, {
+      const { status, refusal, headers, text } = await callOverHttp(world.url, {
         type: 'mutation',
         path: 'message.send',
         input,
@@ -228,6 +229,15 @@ describeEachDatabase('a provider that fails', (kind) => {
       });
       expect(status).toBe(503);
       expect(refusal).toMatchObject({ code: 'MODEL_UNAVAILABLE', retryAfter: expect.any(Number) });
+      expect(text).toContain('not configured on this server: choose another one');
+      const listed = await callRest(world, 'GET /api/models', { sub: 'keyless' });
+      expect(listed.text).toContain('not configured on this server: choose another one');
+      for (const told of [text, listed.text, JSON.stringify(models)]) expect(told).not.toContain('NO_SUCH_KEY');
+      const lines = world.logs.filter((line) => line.includes('NO_SUCH_KEY')).map((line): unknown => JSON.parse(line));
+      expect(lines).toEqual([
+        expect.objectContaining({ level: 'info', variable: 'NO_SUCH_KEY', models: ['keyless-model'] }),
+      ]);
+      expect(world.logs.join('')).not.toContain('PROVIDER_TEST_KEY');
       expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
       expect((await trpc.session.get.query({ sessionId })).messages).toEqual([]);
       expect(world.openai.calls).toHaveLength(calls);

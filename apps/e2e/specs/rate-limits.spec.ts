@@ -183,6 +183,30 @@ describe('20 calls a minute', () => {
     expect(await trpc.json()).toMatchObject({ error: { json: { data: { code: 'RATE_LIMITED' } } } });
   });
 
+  it('what no procedure is asked for counts as well: unknown paths, and methods that a path has not', async () => {
+    const sub = newUser();
+    const targets = [
+      [404, 'GET /api/nothing'],
+      [404, 'POST /api/chat/nothing'],
+      [404, 'DELETE /nothing'],
+      [405, 'DELETE /api/models'],
+      [405, 'PATCH /api/docs'],
+    ] as const;
+    for (let left = limit - 1; left >= 0; left -= 1) {
+      const [status, target] = targets[left % targets.length] ?? [404, 'GET /'];
+      const answer = await callRest(world, target, { sub });
+      expect([target, answer.status, limitsOf(answer)]).toEqual([target, status, left]);
+    }
+    for (const target of [...targets.map(([, one]) => one), 'GET /api/models']) {
+      const refused = await callRest(world, target, { sub });
+      expect([target, refused.status, refused.body.code, limitsOf(refused)]).toEqual([target, 429, 'RATE_LIMITED', 0]);
+      expectWait(refused.body.retryAfter);
+      expect(refused.headers.get('retry-after')).toBe(String(refused.body.retryAfter));
+    }
+    expect((await callRest(world, 'GET /api/health', { sub })).status).toBe(200);
+    expect((await callRest(world, 'PUT /api/health', { sub })).status).toBe(405);
+  });
+
   it('without a valid token an address gets as many 401s, whatever it says of itself; who has one goes on', async () => {
     const strange = (forwarded: string) =>
       callRest(world, 'GET /api/models', { sub: null, headers: { 'x-forwarded-for': forwarded } });
@@ -194,9 +218,10 @@ describe('20 calls a minute', () => {
     expect([flooding.status, flooding.body.code]).toEqual([429, 'RATE_LIMITED']);
     expectWait(Number(flooding.headers.get('retry-after')));
     const token = `${(await world.token()).slice(0, -2)}xx`;
-    for (const path of ['/api/chat/sessions', '/api/openapi.json', '/api/docs', '/trpc/model.list']) {
+    for (const path of ['/api/chat/sessions', '/api/openapi.json', '/api/docs', '/api/nothing', '/trpc/model.list']) {
       expect([path, (await callRest(world, `GET ${path}`, { token })).status]).toEqual([path, 429]);
     }
+    expect((await callRest(world, 'PUT /api/models', { sub: null })).status).toBe(429);
     for (const path of ['/api/health', '/api/health/live', '/api/health/ready', '/trpc/system.health']) {
       expect([path, (await callRest(world, `GET ${path}`, { sub: null })).status]).toEqual([path, 200]);
     }

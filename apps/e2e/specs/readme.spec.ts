@@ -138,6 +138,15 @@ const commands: Readonly<Record<string, (command: string) => Promise<void>>> = {
   },
   'npm test': async () => hasScript('test', 'npm test'),
   'npm run check': async () => hasScript('check', 'npm run check'),
+  'npm run bench': async (command) => {
+    // Everything is run, too shortly to say anything about speed.
+    const { code, stdout, stderr } = await run(`${command} -- --smoke`);
+    const lists = ['session-list', 'session-list-trpc', 'session-pages-first', 'session-pages-deep'];
+    for (const name of ['tokens', 'observers', ...lists]) {
+      expect(stdout, stderr).toMatch(new RegExp(`^${name}: .*\\n {2}ratio [\\d.]+ .*: inconclusive$`, 'mu'));
+    }
+    expect(code).toBe(0);
+  },
   [documented.startWithPort]: async () => expect(new URL(url).port).not.toBe('3000'),
   'npm run build': async () => {
     hasScript('build', 'npm test');

@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { patience } from '../src/call-for.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
 import { sendRaw } from '../src/raw-request.ts';
-import { callRest, type RestRequest } from '../src/rest.ts';
+import { answered } from '../src/rest-answers.ts';
+import { callRest, openRestStream, type RestRequest } from '../src/rest.ts';
 import { startWorld, type World } from '../src/world.ts';
 
 const unknown = '01890a5d-ac96-774b-bcce-b302099a8057';
@@ -60,10 +62,45 @@ describeEachDatabase('HTTP on the REST door', (kind) => {
       for (const name of ['content-type', 'cache-control'])
         expect(head?.headers.get(name)).toBe(got?.headers.get(name));
     }
-    const events = await callRest(world, `HEAD /api/chat/sessions/${sessionId}/events`);
-    expect([events.status, events.headers.get('content-type'), events.text]).toEqual([200, 'text/event-stream', '']);
-    expect((await callRest(world, `HEAD /api/chat/sessions/${sessionId}/stream`)).status).toBe(204);
     expect((await callRest(world, 'HEAD /api/chat/sessions', { sub: null })).status).toBe(401);
+  });
+
+  it('HEAD of a stream says what GET would and begins nothing; of an observation it is not taken', async () => {
+    const { sub, sessionId: conversation } = await answered(world);
+    const token = await world.token('sue', { role: 'supervisor' });
+    const { query, tables } = await world.openDatabase();
+    const rowCounts = () => Promise.all(Object.values(tables).map((table) => query.$count(table)));
+    const observer = await openRestStream(world, `GET /api/chat/sessions/${conversation}/observe`, { token });
+    await vi.waitFor(() => expect(observer.events.at(-1)?.name).toBe('history-end'), patience);
+    const before = await rowCounts();
+    const told = observer.events.length;
+
+    for (const [path, status] of [
+      [`${conversation}/events`, 200],
+      [`${conversation}/stream`, 200],
+      [`${sessionId}/events`, 404],
+      [`${conversation}/stream?streamId=${unknown}`, 404],
+    ] as const) {
+      const head = await callRest(world, `HEAD /api/chat/sessions/${path}`, { sub });
+      const got = await openRestStream(world, `GET /api/chat/sessions/${path}`, { sub });
+      got.leave();
+      expect([path, head.status, got.status, head.text]).toEqual([path, status, status, '']);
+      for (const name of ['content-type', 'cache-control', 'x-accel-buffering']) {
+        expect(head.headers.get(name)).toBe(got.headers.get(name));
+      }
+    }
+    expect((await callRest(world, `HEAD /api/chat/sessions/${sessionId}/stream`)).status).toBe(204);
+    for (const session of [conversation, unknown]) {
+      const head = await callRest(world, `HEAD /api/chat/sessions/${session}/observe`, { token });
+      expect([head.status, head.headers.get('allow'), head.text]).toEqual([405, 'GET, OPTIONS', '']);
+    }
+
+    expect(await rowCounts()).toEqual(before);
+    // Had anybody come or gone, the observer would have been told that first.
+    await callRest(world, `PATCH /api/chat/sessions/${conversation}`, { sub, body: { title: 'Renamed' } });
+    await observer.until(told + 1);
+    expect(observer.events.slice(told).map(({ name }) => name)).toEqual(['session-updated']);
+    observer.leave();
   });
 
   it('can be read by pages that may call, and is all that others get', async () => {

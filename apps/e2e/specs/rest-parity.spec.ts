@@ -22,6 +22,8 @@ interface Command {
 interface Reference {
   readonly of: 'session' | 'message' | 'user';
   readonly nth: number;
+  /** Whether the id is written so; of a session or a message it is the same. */
+  readonly inCapitals: boolean;
 }
 
 const junk = fc.constantFrom<unknown>(
@@ -50,12 +52,19 @@ const either = (valid: fc.Arbitrary<unknown>) =>
 const queried = (...values: (string | number)[]) => fc.constantFrom<unknown>(...values);
 const reference = (of: Reference['of']) =>
   fc.oneof(
-    { weight: 8, arbitrary: fc.record({ of: fc.constant(of), nth: fc.nat(3) }) },
+    {
+      weight: 8,
+      arbitrary: fc.record({
+        of: fc.constant(of),
+        nth: fc.nat(3),
+        inCapitals: fc.nat(3).map((one) => one === 0),
+      }),
+    },
     { weight: 1, arbitrary: fc.constantFrom('01890a5d-ac96-774b-bcce-b302099a8057', 'not-a-uuid', 'a/b c%') },
   );
 const session = reference('session');
 const user = fc.oneof(
-  { weight: 8, arbitrary: fc.constant<Reference>({ of: 'user', nth: 0 }) },
+  { weight: 8, arbitrary: fc.constant<Reference>({ of: 'user', nth: 0, inCapitals: false }) },
   { weight: 1, arbitrary: fc.constantFrom('nobody', 'a/b c%', 'a\u0000b', 'x'.repeat(513)) },
 );
 const message = fc.oneof(
@@ -249,7 +258,8 @@ class Twin {
     if (!isReference(value)) return value;
     if (value.of === 'user') return this.sub;
     const ids = value.of === 'session' ? this.#sessions : this.#messages;
-    return ids[value.nth % Math.max(1, ids.length)] ?? '01890a5d-ac96-774b-bcce-000000000000';
+    const id = ids[value.nth % Math.max(1, ids.length)] ?? '01890a5d-ac96-774b-bcce-000000000000';
+    return value.inCapitals ? id.toUpperCase() : id;
   }
 
   /** The same with names in the place of what differs between twins: ids, times and the user's own. */
@@ -295,7 +305,10 @@ describeEachDatabase('REST and tRPC', (kind) => {
     const start: Command[] = [
       { procedure: 'session.create', input: { initialMessage: 'First' } },
       { procedure: 'session.create', input: { title: 'Second' } },
-      { procedure: 'message.send', input: { sessionId: { of: 'session', nth: 0 }, message: 'Hello' } },
+      {
+        procedure: 'message.send',
+        input: { sessionId: { of: 'session', nth: 0, inCapitals: true }, message: 'Hello' },
+      },
     ];
     await fc.assert(
       fc.asyncProperty(

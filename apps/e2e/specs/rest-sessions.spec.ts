@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { callFor } from '../src/call-for.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
 import { callRest, type Problem, type RestRequest } from '../src/rest.ts';
+import { untouchedSession } from '../src/session-shapes.ts';
 import { startWorld, type World } from '../src/world.ts';
 
 interface SessionList {
@@ -179,24 +180,8 @@ describeEachDatabase('sessions and messages over REST', (kind) => {
     const plain = await call<{ sessionId: string; session: Session }>('POST ');
     expect(plain.status).toBe(201);
     expect(plain.headers.get('location')).toBe(`/api/chat/sessions/${plain.body.sessionId}`);
-    expect(plain.body.session).toEqual({
-      id: plain.body.sessionId,
-      userId: sub,
-      title: null,
-      modelId: 'test-model',
-      source: 'api',
-      systemPrompt: null,
-      parameters: {},
-      metadata: {},
-      status: 'idle',
-      activeStreamId: null,
-      messageCount: 0,
-      lastMessageAt: null,
-      temporary: false,
-      observers: null,
-      createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/u),
-      updatedAt: plain.body.session.createdAt,
-    });
+    expect(plain.body.session).toEqual(untouchedSession(sub, plain.body.session));
+    expect(plain.body.session.id).toBe(plain.body.sessionId);
     const asked = {
       title: 'Übersicht 🌍',
       modelId: 'other-model',

@@ -73,6 +73,19 @@ describeEachDatabase('the list of sessions', (kind) => {
     expect(after.pagination).toMatchObject({ total: 5, hasMore: false });
   });
 
+  it('pages by a cursor whose id is in capitals, through sessions of one moment', async () => {
+    const { list, newest } = await withSessions(5);
+    const { query, tables } = await world.openDatabase();
+    // All there are: the order of the others is not looked at any more.
+    await query.update(tables.sessions).set({ sortAt: new Date(Date.UTC(2026, 0, 1)) });
+    const { pagination } = await list({ limit: 2 });
+    const capitals = Buffer.from(pagination.nextCursor ?? '', 'base64url')
+      .toString()
+      .toUpperCase();
+    const second = await list({ limit: 2, cursor: Buffer.from(capitals).toString('base64url') });
+    expect(second.titles).toEqual(newest.slice(2, 4));
+  });
+
   it('is empty for somebody new', async () => {
     const { trpc } = newUser();
     expect(await trpc.session.list.query()).toEqual({

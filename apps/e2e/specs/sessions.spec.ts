@@ -1,68 +1,27 @@
-import type { CreateSessionInput } from '@chat-service/shared/session-api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { patience } from '../src/call-for.ts';
 import { collect } from '../src/collect.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
+import { createOwnSessions } from '../src/own-sessions.ts';
 import { callOverHttp } from '../src/raw-http.ts';
 import { refusalOf } from '../src/refusal.ts';
+import { untouchedSession, uuidV7 } from '../src/session-shapes.ts';
 import { startWorld, type World } from '../src/world.ts';
-
-const uuidV7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/u;
-const isoTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/u;
 
 describeEachDatabase('sessions', (kind) => {
   let world: World;
   beforeAll(async () => {
     world = await startWorld({ kind });
-    world.openai.script(/\[hold\]$/u, { chunks: ['half', ' whole'], hold: [1] });
     world.openai.script(/\[fail\]$/u, { status: 400 });
   });
   afterAll(() => world[Symbol.asyncDispose]());
 
-  let users = 0;
-  function newUser() {
-    users += 1;
-    const user = `user-${users}`;
-    return { user, ...world.trpc(user) };
-  }
-  async function newSession(input: CreateSessionInput = {}) {
-    const { user, trpc } = newUser();
-    const { sessionId, session } = await trpc.session.create.mutate(input);
-    const get = async () => (await trpc.session.get.query({ sessionId })).session;
-    const send = (message: string) => trpc.message.send.mutate({ sessionId, message });
-    return { user, trpc, sessionId, session, get, send };
-  }
-  /** Starts an answer that waits after its first piece. */
-  async function startHeld({ trpc, sessionId }: Pick<Awaited<ReturnType<typeof newSession>>, 'trpc' | 'sessionId'>) {
-    const { length } = world.openai.calls;
-    const { streamId } = await trpc.message.start.mutate({ sessionId, message: 'Wait [hold]' });
-    const watched = collect((subscriber) => trpc.message.follow.subscribe({ sessionId, streamId }, subscriber));
-    const call = await world.openai.call(length);
-    await watched.until(2);
-    return { streamId, call, watched };
-  }
+  const { newUser, newSession, startHeld } = createOwnSessions(() => world);
 
   describe('create', () => {
     it('fills in the defaults', async () => {
       const { user, session, sessionId, get, trpc } = await newSession();
-      expect(session).toEqual({
-        id: expect.stringMatching(uuidV7),
-        userId: user,
-        title: null,
-        modelId: 'test-model',
-        source: 'api',
-        systemPrompt: null,
-        parameters: {},
-        metadata: {},
-        status: 'idle',
-        activeStreamId: null,
-        messageCount: 0,
-        lastMessageAt: null,
-        temporary: false,
-        observers: null,
-        createdAt: expect.stringMatching(isoTime),
-        updatedAt: session.createdAt,
-      });
+      expect(session).toEqual(untouchedSession(user, session));
       expect(sessionId).toBe(session.id);
       expect(await get()).toEqual(session);
       expect(await trpc.session.get.query({ sessionId })).toMatchObject({

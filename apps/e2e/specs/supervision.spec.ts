@@ -8,20 +8,12 @@ import type { Message } from '@chat-service/shared/objects';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { isAvailable } from '../../../packages/server/test/support/databases.ts';
 import { patience } from '../src/call-for.ts';
-import { callOver, doorsOf } from '../src/call-over.ts';
+import { callOver, doors } from '../src/call-over.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
 import { openRawSocket } from '../src/raw-socket.ts';
 import { callRest } from '../src/rest.ts';
-import {
-  lookOf,
-  paths,
-  supervisedWorld,
-  withoutAuditLog,
-  type Input,
-  type Supervised,
-} from '../src/supervised-world.ts';
-
-const unknownId = '01900000-0000-7000-8000-000000000001';
+import { supervisedWorld, type Supervised } from '../src/supervised-world.ts';
+import type { Input } from '../src/supervisor-looks.ts';
 
 describeEachDatabase('what supervisors ask', (kind) => {
   let at: Supervised;
@@ -32,112 +24,9 @@ describeEachDatabase('what supervisors ask', (kind) => {
   });
   afterAll(() => at[Symbol.asyncDispose]());
 
-  describe.each(paths)('%s', (path) => {
-    const { type, input, action } = lookOf(path);
-
-    it.each(doorsOf(type))('is refused to users over %s, the same whatever they ask for', async (door) => {
-      const before = await at.entries();
-      const denied = path === 'supervisor.auditLog' ? ['eve', 'sue'] : ['eve'];
-      for (const sub of denied) {
-        const token = await at.token(sub);
-        const asked = [
-          input('alice', alices),
-          input('nobody', unknownId),
-          { ...input('alice', alices), sessionId: 'x', limit: 0 },
-        ];
-        const told = [];
-        for (const one of asked) told.push(await callOver(at.world, door, { path, input: one, token }));
-        for (const { text, refusal } of told) {
-          expect(refusal).toMatchObject({ code: 'FORBIDDEN' });
-          // The id of a WebSocket's call counts its calls: one a connection here.
-          expect(text).toBe(told[0]?.text);
-        }
-      }
-      expect(await at.entries()).toEqual(before);
-    });
-
-    it.each(doorsOf(type))('is refused to strangers over %s', async (door) => {
-      const { refusal } = await callOver(at.world, door, { path, input: input('alice', alices), token: null });
-      expect(refusal).toMatchObject({ code: 'UNAUTHORIZED' });
-    });
-
-    it('is refused while it cannot be recorded, and shows nothing', async () => {
-      const token = await at.token('root');
-      await withoutAuditLog(at.sql, async () => {
-        for (const door of doorsOf(type)) {
-          const told = await callOver(at.world, door, { path, input: input('alice', alices), token });
-          expect(told).toMatchObject({ ok: false, refusal: { code: 'UNAVAILABLE' } });
-          expect(told.text).not.toContain('Of Alice');
-          expect(told.text).not.toContain('audit_log');
-        }
-      });
-    });
-
-    if (path !== 'supervisor.observe') {
-      it.each(doorsOf(type))('is on record over %s', async (door) => {
-        const before = (await at.entries()).length;
-        const reason = path === 'supervisor.auditLog' ? {} : { reason: `Ticket over ${door}` };
-        await callOver(at.world, door, {
-          path,
-          input: { ...input('alice', alices), ...reason },
-          token: await at.token('root'),
-        });
-        const hasSubject = !['supervisor.live', 'supervisor.searchUsers'].includes(path);
-        const asked = input('alice', alices);
-        expect((await at.entries()).slice(before)).toEqual([
-          {
-            id: expect.any(String),
-            at: expect.any(Date),
-            actorId: 'root',
-            actorRole: 'admin',
-            action,
-            subjectId: hasSubject ? 'alice' : null,
-            sessionId: asked['sessionId'] ?? null,
-            connectionId: null,
-            clientAddress: expect.stringMatching(/^(::ffff:)?127\.0\.0\.1$|^::1$/u),
-            requestId: expect.stringMatching(/^[0-9a-f-]{36}(\.\d+)?$/u),
-            reason: reason.reason ?? null,
-          },
-        ]);
-      });
-    }
-  });
-
-  it('is on record under the id that the answer carries', async () => {
-    const token = await at.token('sue');
-    const headers = { 'x-request-id': '01900000-0000-7000-8000-00000000aaaa' };
-    const { headers: answered } = await callRest(at.world, 'GET /api/chat/live', { token, headers });
-    expect((await at.entries()).at(-1)?.requestId).toBe(answered.get('x-request-id'));
-  });
-
-  it('is on record also where there is nothing to see', async () => {
-    const bobs = await at.conversation('bob', 'Of Bob');
-    const cases: [string, Input, Input][] = [
-      ['supervisor.userSessions', { userId: 'nobody' }, { subjectId: 'nobody', sessionId: null }],
-      ['supervisor.userSession', { userId: 'nobody', sessionId: alices }, { subjectId: 'nobody', sessionId: alices }],
-      [
-        'supervisor.userSession',
-        { userId: 'alice', sessionId: unknownId },
-        { subjectId: 'alice', sessionId: unknownId },
-      ],
-      ['supervisor.userSession', { userId: 'alice', sessionId: bobs }, { subjectId: 'alice', sessionId: bobs }],
-      ['supervisor.stop', { sessionId: unknownId }, { subjectId: null, sessionId: unknownId }],
-    ];
-    for (const [path, input, recorded] of cases) {
-      const { refusal } = await callOver(at.world, 'http', { path, input, token: await at.token('sue') });
-      expect(refusal).toMatchObject({ code: 'NOT_FOUND' });
-      expect((await at.entries()).at(-1)).toMatchObject({ ...recorded, action: lookOf(path).action });
-    }
-  });
-
-  it('does not tell a search from another on record', async () => {
-    await at.ask('supervisor.searchUsers', { query: 'canary-query' });
-    expect(JSON.stringify(await at.entries())).not.toContain('canary-query');
-  });
-
   it('is a session with its user and messages', async () => {
     const own = await at.world.trpc('alice').trpc.session.get.query({ sessionId: alices });
-    for (const door of doorsOf('query')) {
+    for (const door of doors) {
       const seen = await at.ask<UserSessionOutput>(
         'supervisor.userSession',
         { userId: 'alice', sessionId: alices },
@@ -229,9 +118,7 @@ describeEachDatabase('what supervisors ask', (kind) => {
     await callRest(at.world, 'GET /api/chat/sessions', { token });
     const find = async (query: string, further: Input = {}) => {
       const found = await Promise.all(
-        doorsOf('query').map((door) =>
-          at.ask<SearchUsersOutput>('supervisor.searchUsers', { query, ...further }, { door }),
-        ),
+        doors.map((door) => at.ask<SearchUsersOutput>('supervisor.searchUsers', { query, ...further }, { door })),
       );
       for (const one of found) expect(one).toEqual(found[0]);
       return found[0]?.users.map(({ id }) => id);
@@ -280,38 +167,6 @@ describeEachDatabase('what supervisors ask', (kind) => {
   });
 });
 
-describe.each(['sqlite'] as const)('where a reason is required (%s)', (kind) => {
-  let at: Supervised;
-  let alices: string;
-  beforeAll(async () => {
-    at = await supervisedWorld({ kind, env: { SUPERVISION_REQUIRE_REASON: 'true' } });
-    alices = await at.conversation('alice', 'Of Alice');
-  });
-  afterAll(() => at[Symbol.asyncDispose]());
-
-  it.each(paths.filter((path) => path !== 'supervisor.auditLog'))('%s takes none without', async (path) => {
-    const { type, input } = lookOf(path);
-    const token = await at.token('sue');
-    for (const door of doorsOf(type)) {
-      const { refusal } = await callOver(at.world, door, { path, input: input('alice', alices), token });
-      expect(refusal).toMatchObject({ code: 'BAD_REQUEST', errors: [{ path: 'reason' }] });
-    }
-    expect(await at.entries()).toEqual([]);
-  });
-
-  it('looks are taken with one, and the log is read without', async () => {
-    const reason = 'Ticket 4711';
-    await at.ask('supervisor.userSession', { userId: 'alice', sessionId: alices, reason }, { door: 'rest' });
-    await at.ask('supervisor.stop', { sessionId: alices, reason }, { door: 'rest' }).catch(() => undefined);
-    const { entries } = await at.ask<{ entries: { reason: string | null }[] }>(
-      'supervisor.auditLog',
-      {},
-      { as: 'root' },
-    );
-    expect(entries.map((entry) => entry.reason)).toEqual([null, reason, reason]);
-  });
-});
-
 describe.skipIf(!isAvailable('postgres'))('two servers on one Postgres', { timeout: 60_000 }, () => {
   let at: Supervised;
   let there: string;
@@ -339,25 +194,4 @@ describe.skipIf(!isAvailable('postgres'))('two servers on one Postgres', { timeo
     }
     expect(await at.ask<LiveOutput>('supervisor.live')).toEqual({ sessions: [] });
   });
-
-  it.each(paths)('%s waits for its record to be committed', async (path) => {
-    const { type, input } = lookOf(path);
-    const sessionId = await at.conversation('alice', `Behind the log of ${path}`);
-    const before = (await at.entries()).length;
-    await at.sql.run('begin; lock table audit_log in share mode');
-    await using socket = await openRawSocket(at.world.url, { token: await at.token('root') });
-    const answered = socket.call(type, path, input('alice', sessionId));
-    try {
-      await vi.waitFor(async () => expect(await at.sql.number(waitingForAuditLog)).toBe(1), patience);
-      expect(socket.replies.filter(({ result }) => result?.type !== 'started')).toEqual([]);
-      expect(await at.entries()).toHaveLength(before);
-    } finally {
-      await at.sql.run('commit');
-    }
-    await answered;
-    expect((await at.entries()).length).toBeGreaterThan(before);
-  });
 });
-
-const waitingForAuditLog = `
-  select count(*) from pg_locks where not granted and relation = 'audit_log'::regclass`;

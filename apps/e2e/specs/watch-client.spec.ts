@@ -189,12 +189,15 @@ describe('the watching example', () => {
     expect(stderr).toMatch(/^1 {2}alice “Fish”: test-model, \d+ tokens\nNumber\? There is no number 7\.\n/u);
     expect(stderr).toContain(`session ${sessionId} of alice (streaming, nobody else is watching)\n`);
     expect(stderr).toContain('(idle, nobody else is watching)\n');
+    const { query, tables } = await world.openDatabase();
+    const looks = await query.select().from(tables.auditLog);
+    expect(looks.filter((look) => look.sessionId === sessionId).map(({ reason }) => reason)).toContain('example');
   });
 
   it('shows what could control the terminal instead of obeying it', async () => {
     const client = world.client('alice');
     const { sessionId } = await client.sessions.create({ title: '\u001b]0;title\u0007' });
-    await client.messages.send({ sessionId, message: 'one\u001b[2J\rtwo\u007f\u009b1m\tthree\nfour' });
+    await client.messages.send({ sessionId, message: 'one\u001b[2J\rtwo\u007f\u009b1m\tthree\n\u202efour' });
     await using shell = startShell(await command(`--session ${sessionId}`), shellOptions);
     await shell.says('assistant> Hello from the fake.\n');
     await client.sessions.update({ sessionId, title: 'now \u001b[1m' });
@@ -202,7 +205,7 @@ describe('the watching example', () => {
     await shell.says('user> Next\n');
     shell.interrupt();
     const { stdout, stderr } = await shell.result;
-    expect(stdout).toContain('user> one␛[2J␍two␡\u{fffd}1m\tthree\nfour\n');
+    expect(stdout).toContain('user> one␛[2J␍two␡\u{fffd}1m\tthree\n\u{fffd}four\n');
     expect(stderr).toContain('(the session is now “now ␛[1m”)\n');
     expect(`${stdout}${stderr}`).not.toMatch(/[^\P{Cc}\n\t]/u);
   });

@@ -49,7 +49,9 @@ export function startShell(command: string, { cwd, env, input }: ShellOptions): 
     says: (words) =>
       new Promise((resolve, reject) => {
         const look = () => {
-          if (texts.stdout.includes(words)) resolve(texts.stdout);
+          if (!texts.stdout.includes(words)) return;
+          child.stdout.off('data', look);
+          resolve(texts.stdout);
         };
         child.stdout.on('data', look);
         look();

@@ -1,40 +1,9 @@
 import type { Database, Tables } from '@chat-service/server/db/database';
-import { openRawSql, type RawSql } from '../../../packages/server/test/support/raw-sql.ts';
+import { openRawSql } from '../../../packages/server/test/support/raw-sql.ts';
 import { callFor } from './call-for.ts';
 import { callOver, type Door } from './call-over.ts';
+import type { Input } from './supervisor-looks.ts';
 import { startWorld } from './world.ts';
-
-export type Input = Readonly<Record<string, unknown>>;
-
-/** A procedure of supervisors. */
-interface Look {
-  readonly type: 'query' | 'mutation' | 'subscription';
-  readonly input: (userId: string, sessionId: string) => Input;
-  /** What is then on record. */
-  readonly action: string;
-}
-
-/** Every procedure of supervisors: what is asked for of whom, and what is then on record. */
-const looks: Readonly<Record<string, Look>> = {
-  'supervisor.observe': { type: 'subscription', input: (_, sessionId) => ({ sessionId }), action: 'observe.attach' },
-  'supervisor.live': { type: 'query', input: () => ({}), action: 'live.list' },
-  'supervisor.stop': { type: 'mutation', input: (_, sessionId) => ({ sessionId }), action: 'generation.stop' },
-  'supervisor.userSessions': { type: 'query', input: (userId) => ({ userId }), action: 'user.sessions' },
-  'supervisor.userSession': {
-    type: 'query',
-    input: (userId, sessionId) => ({ userId, sessionId }),
-    action: 'user.session',
-  },
-  'supervisor.searchUsers': { type: 'query', input: (userId) => ({ query: userId }), action: 'user.search' },
-  'supervisor.auditLog': { type: 'query', input: (userId) => ({ subjectId: userId }), action: 'audit.read' },
-};
-export const paths = Object.keys(looks);
-
-export function lookOf(path: string): Look {
-  const look = looks[path];
-  if (look === undefined) throw new Error(`there is no ${path}`);
-  return look;
-}
 
 const roles = { sue: 'supervisor', root: 'admin' } as const;
 type Supervisor = keyof typeof roles;
@@ -90,14 +59,4 @@ export type Supervised = Awaited<ReturnType<typeof supervisedWorld>>;
 /** Oldest first. */
 async function entriesOf({ query, tables }: Database): Promise<Tables['auditLog']['$inferSelect'][]> {
   return query.select().from(tables.auditLog).orderBy(tables.auditLog.at, tables.auditLog.id);
-}
-
-/** Puts the audit log out of reach, so that nothing can be written to it. */
-export async function withoutAuditLog(sql: RawSql, work: () => Promise<void>): Promise<void> {
-  await sql.run('alter table audit_log rename to audit_log_away');
-  try {
-    await work();
-  } finally {
-    await sql.run('alter table audit_log_away rename to audit_log');
-  }
 }

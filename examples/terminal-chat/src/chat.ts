@@ -1,33 +1,26 @@
 import { createInterface, type Interface } from 'node:readline';
 import { DisconnectedError, NothingToFollowError, type ChatClient, type MessageStream } from '@chat-service/client-sdk';
+import type { Terminal } from '@chat-service/terminal/terminal';
 import { explain } from './explain-error.ts';
-import type { Options } from './options.ts';
-
-export interface Terminal {
-  readonly input: NodeJS.ReadStream;
-  /** Answers. */
-  readonly output: NodeJS.WriteStream;
-  /** Everything else. */
-  readonly notices: NodeJS.WriteStream;
-}
+import type { ChatOptions } from './options.ts';
 
 const interrupted = 130;
 
 /**
- * Chats until the input ends, line by line. Returns the exit code.
+ * Chats until the input ends, line by line. Returns the exit code: 0, or 130 when it was interrupted.
  *
  * @throws {ChatError} when the session cannot be opened, and at the first failure of a chat that is piped in
  */
-export async function chat(client: ChatClient, options: Options, terminal: Terminal): Promise<number> {
+export async function chat(client: ChatClient, options: ChatOptions, terminal: Terminal): Promise<number> {
   const { input, output, notices } = terminal;
-  const interactive = input.isTTY && output.isTTY;
+  const interactive = input.isTTY && output.stream.isTTY;
   const { sessionId, running } = await openSession(client, options);
   notices.write(`session ${sessionId}\n`);
 
   let answer: MessageStream | null = null;
   let stopping = false;
   let code = 0;
-  const lines: Interface = createInterface({ input, ...(interactive && { output, prompt: '> ' }) });
+  const lines: Interface = createInterface({ input, ...(interactive && { output: output.stream, prompt: '> ' }) });
   // Made at once: lines that come before someone listens are lost.
   const messages = lines[Symbol.asyncIterator]();
   const interrupt = () => {
@@ -83,7 +76,7 @@ export async function chat(client: ChatClient, options: Options, terminal: Termi
 /** The session, and the generation that runs in it already. */
 async function openSession(
   client: ChatClient,
-  { session: known, model }: Options,
+  { session: known, model }: ChatOptions,
 ): Promise<{ sessionId: string; running: string | null }> {
   if (known !== undefined) {
     const { session } = await client.sessions.get({ sessionId: known, messageLimit: 1 });

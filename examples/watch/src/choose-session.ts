@@ -1,16 +1,15 @@
 import { createInterface } from 'node:readline';
 import type { ChatClient, LiveSession } from '@chat-service/client-sdk';
-import type { Options } from './options.ts';
-import { plainText } from './plain-text.ts';
-import type { Terminal } from './watch.ts';
+import type { Terminal } from '@chat-service/terminal/terminal';
+import type { WatchOptions } from './options.ts';
 
 /** Lists the live sessions until one is chosen by its number; null when the input ends, or with ctrl-C. */
 export async function chooseSession(
   client: ChatClient,
-  { reason }: Options,
+  { reason }: WatchOptions,
   { input, notices }: Terminal,
 ): Promise<string | null> {
-  const lines = createInterface({ input, output: notices, terminal: input.isTTY });
+  const lines = createInterface({ input, output: notices.stream, terminal: input.isTTY });
   // Made at once: lines that come before someone listens are lost.
   const answers = lines[Symbol.asyncIterator]();
   try {
@@ -34,5 +33,5 @@ function describe({ session, user, modelId, outputTokens, observers }: LiveSessi
   const title = session.title === null ? '' : ` “${session.title}”`;
   const watched = observers === 0 ? '' : `, ${observers} watching`;
   const name = user.username ?? user.id;
-  return plainText(`${index + 1}  ${name}${title}: ${modelId}, ${outputTokens} tokens${watched}\n`);
+  return `${index + 1}  ${name}${title}: ${modelId}, ${outputTokens} tokens${watched}\n`;
 }

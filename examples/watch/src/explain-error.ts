@@ -1,17 +1,9 @@
-import { ChatError, ConnectionError, ForbiddenError, NotFoundError, UnauthorizedError } from '@chat-service/client-sdk';
+import { ForbiddenError, NotFoundError } from '@chat-service/client-sdk';
+import { explainError } from '@chat-service/terminal/explain-error';
 
 /** What went wrong, for the person at the keyboard. */
 export function explain(error: unknown, url: string): string {
-  if (error instanceof ConnectionError) return `Cannot reach the service at ${url}. ${error.message}`;
-  if (error instanceof UnauthorizedError) {
-    return `The service at ${url} does not accept the token: it is wrong, has expired, or is meant for another service.`;
-  }
   if (error instanceof ForbiddenError) return 'Watching is for supervisors: the token is of a user without that role.';
   if (error instanceof NotFoundError) return 'There is no such session.';
-  if (error instanceof ChatError) {
-    const fields = error.errors.map(({ path, message }) => `\n  ${path}: ${message}`).join('');
-    const pause = error.retryAfter === null ? '' : ` Try again in ${error.retryAfter} s.`;
-    return `${error.message} (${error.code})${pause}${fields}`;
-  }
-  return error instanceof Error ? error.message : String(error);
+  return explainError(error, url);
 }

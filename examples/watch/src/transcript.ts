@@ -1,6 +1,5 @@
 import type { MessageSnapshot, ObservationState, ObservationStreamEvent } from '@chat-service/client-sdk';
-import { plainText } from './plain-text.ts';
-import type { Terminal } from './watch.ts';
+import type { Terminal } from '@chat-service/terminal/terminal';
 
 /** An observation as a running text. */
 export interface Transcript {
@@ -26,7 +25,7 @@ export function createTranscript({ output, notices }: Pick<Terminal, 'output' | 
 
   function note(words: string): void {
     end();
-    notices.write(`${plainText(words)}\n`);
+    notices.write(`${words}\n`);
   }
 
   /** Writes what is new of a message, on its own line where another one, or a note, has come in between. */
@@ -35,7 +34,7 @@ export function createTranscript({ output, notices }: Pick<Terminal, 'output' | 
     if (content === before) return;
     const isMore = before !== '' && content.startsWith(before);
     if (open !== id || !isMore) end();
-    output.write(plainText(isMore ? content.slice(before.length) : `${role}> ${content}`));
+    output.write(isMore ? content.slice(before.length) : `${role}> ${content}`);
     open = id;
     shown.set(id, content);
   }

@@ -1,25 +1,18 @@
 import type { ChatClient } from '@chat-service/client-sdk';
+import type { Terminal } from '@chat-service/terminal/terminal';
 import { chooseSession } from './choose-session.ts';
-import type { Options } from './options.ts';
+import type { WatchOptions } from './options.ts';
 import { createTranscript } from './transcript.ts';
 
-export interface Terminal {
-  readonly input: NodeJS.ReadStream;
-  /** What users and models write. */
-  readonly output: NodeJS.WriteStream;
-  /** Everything else. */
-  readonly notices: NodeJS.WriteStream;
-}
-
 /**
- * Watches a session until it is over, or until ctrl-C.
+ * Watches a session until it is over, or until ctrl-C. Returns the exit code: 0 either way.
  *
  * @throws {ChatError} when it may not be watched, or cannot be any longer
  */
-export async function watch(client: ChatClient, options: Options, terminal: Terminal): Promise<void> {
+export async function watch(client: ChatClient, options: WatchOptions, terminal: Terminal): Promise<number> {
   const { reason } = options;
   const sessionId = options.session ?? (await chooseSession(client, options, terminal));
-  if (sessionId === null) return;
+  if (sessionId === null) return 0;
   const transcript = createTranscript(terminal);
   const observation = client.supervisor.observe(sessionId, {
     ...(reason !== undefined && { reason }),
@@ -32,6 +25,7 @@ export async function watch(client: ChatClient, options: Options, terminal: Term
   try {
     for await (const event of observation) transcript.add(event, observation.state);
     transcript.end();
+    return 0;
   } finally {
     process.off('SIGINT', leave);
   }

@@ -1,5 +1,6 @@
 import { createAppRouter } from './app-router.ts';
 import { createHttpAccounting, type HttpAccounting } from './clients/accounting/http/http-accounting.ts';
+import { warnOfUndelivered } from './clients/accounting/http/warn-of-undelivered.ts';
 import type { Authenticate } from './clients/auth/principal.ts';
 import { createAuthenticate } from './clients/auth/verify-token.ts';
 import { createDemoProvider } from './clients/providers/demo/demo-provider.ts';
@@ -30,7 +31,9 @@ import { createListModels } from './features/models/list-models.ts';
 import { createModelRouter } from './features/models/model-router.ts';
 import { createModels, type Models } from './features/models/models.ts';
 import { createRecommendModel } from './features/models/recommend-model.ts';
+import { reportMissingKeys } from './features/models/report-missing-keys.ts';
 import { createStreamCompletion } from './features/models/stream-completion.ts';
+import { createEraseDeleted } from './features/retention/erase-deleted.ts';
 import { createSessionOperations } from './features/sessions/session-operations.ts';
 import { createSessionRouter } from './features/sessions/session-router.ts';
 import { createToSession } from './features/sessions/session-row.ts';
@@ -76,6 +79,8 @@ const deliverMs = 1000;
 const holdReserveSeconds = 300;
 /** Between two looks for deletions that were left half done. */
 const sweepMs = 60_000;
+/** What is deleted is to be out of an SQLite file within five seconds. */
+const eraseMs = 1_000;
 /** What streams get to send their terminal event once all generations have ended. */
 const lastEventsMs = 500;
 
@@ -103,9 +108,10 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
   const secret = await loadServiceKey(database, 'idempotency', new Date(clock.now()));
   const keys = createIdempotencyKeys(database, secret);
   const models = createModels({ catalogue: config.models.catalogue, providers: createProviders(config, overrides) });
+  reportMissingKeys(models, logger);
   const outside = createAccountingService(config, overrides, database);
   const { plans } = config.accounting;
-  const accounting: Accounting = outside ?? createEmbeddedAccounting({ database, plans, logger });
+  const accounting: Accounting = outside ?? createEmbeddedAccounting({ database, plans, logger, newId });
   const defaultModelId = config.models.catalogue.default;
   const log = createMemoryLog({ clock, bufferMilliseconds: config.generations.streamBufferMs });
   const generations = createGenerations({
@@ -137,7 +143,9 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
   opened.defer(() => counts.stop());
   const { notice } = config.supervision;
   const observedNotices = notice ? createObservedNotices(counts) : null;
-  const messages = createMessageOperations({ database, clock, generations, observedNotices });
+  const { deleted, eraseDue, finish } = createEraseDeleted({ database, clock, logger });
+  opened.defer(finish);
+  const messages = createMessageOperations({ database, clock, generations, deleted, observedNotices });
   const sessions = createSessionOperations({
     database,
     keys,
@@ -146,6 +154,7 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
     newId,
     logger,
     generations,
+    deleted,
     admitSession: createAdmitSession({ accounting, clock }),
     readNewestMessages: messages.readNewestMessages,
     defaultModelId,
@@ -177,6 +186,7 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
     scheduler.every({ name: 'deliver-usage', everyMs: deliverMs, run: (signal) => outside.deliverDue(signal) });
   }
   scheduler.every({ name: 'sweep-observations', everyMs: leaseMs, run: observations.sweepObservations });
+  scheduler.every({ name: 'erase-deleted', everyMs: eraseMs, run: eraseDue });
   scheduler.every({ name: 'sweep-tombstones', everyMs: sweepMs, run: () => sessions.sweepTombstones() });
 
   const version = createVersion({ version: readPackageVersion(), commit: config.commit });
@@ -225,6 +235,8 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
   return {
     async listen() {
       await recoverExpired.periodically();
+      await sessions.sweepTombstones();
+      if (outside === null) await warnOfUndelivered(database, logger);
       return server.listen();
     },
     drain: () => drain(generations, server, config.shutdownGraceMs),

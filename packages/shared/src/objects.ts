@@ -2,8 +2,11 @@ import { z } from 'zod';
 import { boundedText } from './text.ts';
 import { isErrorCode, type ErrorCode } from './errors.ts';
 
-/** UUIDv7 in lower case, as every id of the service. Any UUID is read, so that an unknown one is 404, not 400. */
-export const idSchema = z.uuid();
+/**
+ * UUIDv7 in lower case, as every id of the service. Any UUID is read, so that an unknown one is 404, not 400; one in
+ * capitals is the same (RFC 9562) and becomes lower case here, since not every database compares them so.
+ */
+export const idSchema = z.uuid().toLowerCase();
 /** ISO 8601 UTC with milliseconds. */
 export const timeSchema = z.iso.datetime({ precision: 3 });
 

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { errorTable, fieldErrors, isErrorCode } from '../src/errors.ts';
 import { idempotencyKeySchema } from '../src/idempotency.ts';
-import { listMessagesInput, sendMessageInput } from '../src/message-api.ts';
+import { deleteMessageInput, followMessageInput, listMessagesInput, sendMessageInput } from '../src/message-api.ts';
 import { metadataSchema, parametersSchema } from '../src/objects.ts';
 import { createSessionInput, listSessionsInput } from '../src/session-api.ts';
+import { auditLogInput, userSessionInput } from '../src/supervisor-api.ts';
 
 const id = '01a202aa-68de-7660-9120-e83712bce23f';
 
@@ -25,6 +26,30 @@ describe('error codes', () => {
         { path: 'parameters.other', message: 'unknown field' },
       ]),
     );
+  });
+});
+
+describe('ids', () => {
+  const capitals = id.toUpperCase();
+
+  it('in capitals are the same in lower case, wherever they are', () => {
+    expect(deleteMessageInput.parse({ sessionId: capitals, messageId: capitals })).toEqual({
+      sessionId: id,
+      messageId: id,
+    });
+    expect(listMessagesInput.parse({ sessionId: capitals })).toEqual({ sessionId: id });
+    expect(followMessageInput.parse({ sessionId: id, streamId: capitals }).streamId).toBe(id);
+  });
+
+  it('of others, and keys, stay as they are, also where they look like ours', () => {
+    const input = { sessionId: id, modelId: capitals, idempotencyKey: capitals };
+    expect(sendMessageInput.parse(input)).toEqual(input);
+    expect(userSessionInput.parse({ userId: capitals, sessionId: id }).userId).toBe(capitals);
+    expect(auditLogInput.parse({ actorId: capitals, subjectId: capitals })).toEqual({
+      actorId: capitals,
+      subjectId: capitals,
+    });
+    expect(followMessageInput.parse({ sessionId: id, lastEventId: 'ABC-0' }).lastEventId).toBe('ABC-0');
   });
 });
 

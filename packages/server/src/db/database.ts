@@ -18,12 +18,20 @@ export type Tables = typeof import('./postgres/schema.ts');
  * to without it differs from driver to driver and is `unknown` here.
  *
  * A `Date`, boolean or object reaches the database only through a column (`eq(column, value)`, `values`, `set`,
- * `sql.param(value, column)`); put bare into an `sql` fragment SQLite refuses it.
+ * `sql.param(value, column)`); put bare into an `sql` fragment SQLite refuses it. The same goes for the placeholders of a
+ * prepared statement, which `eq` and its like leave bare: `sql.param(sql.placeholder('at'), column)`.
  */
 export type Queryable = Pick<
   PgDatabase<PgQueryResultHKT>,
   'select' | 'selectDistinct' | 'insert' | 'update' | 'delete' | 'with' | '$with' | '$count'
 >;
+
+/**
+ * The name of every statement that is prepared: none. What is kept is what Drizzle has built, which costs more than the
+ * statement itself. Under a name Postgres would keep it as well, on each connection, with a plan for no values in
+ * particular, and a pooler between would not know where.
+ */
+export const unnamed = '';
 
 /** Stands before each field of `users.searchText` and nowhere else in it. The index of Postgres knows it by its number. */
 export const fieldStart = '\u001f';
@@ -81,6 +89,11 @@ export interface Database extends AsyncDisposable {
    * it may have no effect outside the database.
    */
   transaction<Result>(work: (transaction: Queryable) => Promise<Result>): Promise<Result>;
+  /**
+   * Takes the bytes of deleted rows out of the database's files; false where it has to be tried again, as somebody else is
+   * still reading them. Postgres: nothing to do, its pages and its log follow a rhythm of their own.
+   */
+  eraseDeleted(): Promise<boolean>;
   /** Resolves when the database answers. */
   ping(): Promise<void>;
 }

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Duplex } from 'node:stream';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import type { AnyTRPCRouter } from '@trpc/server';
-import { Hono } from 'hono';
+import { Hono, type Context } from 'hono';
 import type { HealthOutput } from '@chat-service/shared/system-api';
 import type { Authenticate } from '../clients/auth/principal.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -17,6 +17,7 @@ import { createInFlight } from './in-flight.ts';
 import { corsHeaders, createOriginPolicy, preflightHeaders } from './origin-policy.ts';
 import { endWithProblem, problemResponse } from './problem.ts';
 import { beginHttpRequest, logCause, recordOf, type RequestRecord } from './request-log.ts';
+import { createRefuseCounted } from './refuse-counted.ts';
 import { createDocumentsHttp, documentPaths } from './rest/documents-http.ts';
 import { createRestAdapter } from './rest/rest-adapter.ts';
 import { createTrpcHttp, trpcEndpoint } from './trpc-http.ts';
@@ -72,6 +73,12 @@ export interface HttpServer extends AsyncDisposable {
   stats(): TransportStats;
 }
 
+interface RequestBindings {
+  readonly Bindings: HttpBindings;
+  /** `isCounted`: the request has been counted already, whatever is answered. */
+  readonly Variables: { readonly isCounted?: true };
+}
+
 /** Proxies keep idle connections for about a minute: one that they reuse must not have been closed just now. */
 const keepAliveMs = 75_000;
 
@@ -91,16 +98,15 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const trpcHttp = createTrpcHttp({ ...options, closing: closing.signal, onCut });
   const rest = createRestAdapter({ ...options, closing: closing.signal, onCut });
   const trpcWs = createTrpcWs({ ...options, origins, clientAddress, inFlight, onCut });
+  const refuseCounted = createRefuseCounted(options);
 
-  const app = new Hono<{ Bindings: HttpBindings }>();
+  const app = new Hono<RequestBindings>();
   app.use(async (context, next) => {
     const origin = context.req.header('origin');
     if (origin === undefined) return next();
-    const record = recordOf(context.env.incoming);
     if (!origins.allows(origin, context.req.header('host'))) {
-      record.code = 'FORBIDDEN';
       const error = new ServiceError('FORBIDDEN', { detail: 'Pages of this origin may not call.' });
-      return problemResponse(error, record.requestId, { Vary: 'Origin' });
+      return refuse(context.env.incoming, error, { Vary: 'Origin' });
     }
     if (context.req.method === 'OPTIONS' && context.req.header('access-control-request-method') !== undefined) {
       return new Response(null, {
@@ -116,52 +122,48 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   app.use(async ({ req, env: { incoming } }, next) => {
     // On its own paths tRPC says so in its own form.
     if (!hasTokenInUrl(incoming.url) || req.path.startsWith(`${trpcEndpoint}/`)) return next();
-    const record = recordOf(incoming);
-    record.code = 'BAD_REQUEST';
-    return problemResponse(tokenInUrl(), record.requestId);
+    return refuse(incoming, tokenInUrl());
   });
-  app.all(`${trpcEndpoint}/*`, ({ req, env: { incoming, outgoing } }) =>
-    trpcHttp({
-      request: req.raw,
-      incoming,
-      outgoing,
-      record: recordOf(incoming),
-      clientAddress: clientAddress(incoming),
-    }),
-  );
+  app.all(`${trpcEndpoint}/*`, (context) => trpcHttp(arrived(context)));
   app.route('/api/health', createHealthHttp({ ...options, isDraining: () => draining }));
-  app.on('GET', ['/api/openapi.json', '/api/docs/*'], async ({ env: { incoming } }, next) => {
+  app.on('GET', ['/api/openapi.json', '/api/docs/*'], async (context, next) => {
+    const { incoming } = context.env;
     const counted = await limits.takeUnauthenticated(clientAddress(incoming), 1);
+    context.set('isCounted', true);
     // Documents may be kept by anyone: what one client has left is not told on them.
     if (counted.allowed > 0) return next();
-    const record = recordOf(incoming);
-    record.code = 'RATE_LIMITED';
-    return problemResponse(rateLimited(counted), record.requestId, rateLimitHeaders(counted));
+    return refuse(incoming, rateLimited(counted), rateLimitHeaders(counted));
   });
   app.route('/api', createDocumentsHttp({ ...options, routes: rest.table.routes }));
-  const fixedPaths = ['/health/:probe{live|ready}?', ...documentPaths].map((path) => `/api${path}`);
-  app.on('ALL', fixedPaths, ({ req, env: { incoming }, notFound }) => {
-    if (req.method === 'GET' || req.method === 'HEAD') return notFound();
+  const healthPath = '/api/health/:probe{live|ready}?';
+  app.on('ALL', [healthPath, ...documentPaths.map((path) => `/api${path}`)], (context) => {
+    const { method, path } = context.req;
+    if (method === 'GET' || method === 'HEAD') return context.notFound();
     const headers = { Allow: 'GET, HEAD, OPTIONS' };
-    if (req.method === 'OPTIONS') return new Response(null, { status: 204, headers });
-    const record = recordOf(incoming);
-    record.code = 'METHOD_NOT_SUPPORTED';
-    return problemResponse(new ServiceError('METHOD_NOT_SUPPORTED'), record.requestId, headers);
+    if (method === 'OPTIONS') return new Response(null, { status: 204, headers });
+    const error = new ServiceError('METHOD_NOT_SUPPORTED');
+    // Health is outside all limits, also for who asks in a wrong way.
+    const isHealth = path.startsWith('/api/health');
+    return isHealth ? refuse(context.env.incoming, error, headers) : refuseCounted(arrived(context), error, headers);
   });
-  app.all('/api/*', (context) => {
-    const { incoming, outgoing } = context.env;
-    const request = context.req.raw;
-    const record = recordOf(incoming);
-    return (
-      rest.answer({ request, incoming, outgoing, record, clientAddress: clientAddress(incoming) }) ?? context.notFound()
-    );
-  });
-  app.notFound(({ env: { incoming } }) => {
-    const record = recordOf(incoming);
-    record.code = 'NOT_FOUND';
-    return problemResponse(new ServiceError('NOT_FOUND'), record.requestId);
+  app.all('/api/*', (context) => rest.answer(arrived(context)) ?? context.notFound());
+  app.notFound((context) => {
+    const error = new ServiceError('NOT_FOUND');
+    const isCounted = context.get('isCounted') === true;
+    return isCounted ? refuse(context.env.incoming, error) : refuseCounted(arrived(context), error);
   });
   app.onError((error, { env: { incoming } }) => internalError(error, incoming));
+
+  function arrived({ req, env: { incoming, outgoing } }: Context<RequestBindings>) {
+    const record = recordOf(incoming);
+    return { request: req.raw, incoming, outgoing, record, clientAddress: clientAddress(incoming) };
+  }
+
+  function refuse(incoming: IncomingMessage, error: ServiceError, headers: Record<string, string> = {}): Response {
+    const record = recordOf(incoming);
+    record.code = error.code;
+    return problemResponse(error, record.requestId, headers);
+  }
 
   function internalError(cause: unknown, incoming: IncomingMessage): Response {
     const record = recordOf(incoming);

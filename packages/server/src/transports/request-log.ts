@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { errorTable, type ErrorCode } from '@chat-service/shared/errors';
 import type { Clock } from '../platform/clock.ts';
-import { newUuid } from '../platform/ids.ts';
+import { newRequestId } from '../platform/ids.ts';
 import { payloadForLog, type Logger, type PayloadMode } from '../platform/logger.ts';
 import type { ServiceError } from '../platform/service-error.ts';
 
@@ -34,7 +34,7 @@ const validRequestId = /^[A-Za-z0-9._-]{1,128}$/u;
 
 /** The client's own request id where it is a valid one, otherwise a new one. */
 export function requestIdFrom(header: string | string[] | undefined): string {
-  return typeof header === 'string' && validRequestId.test(header) ? header : newUuid();
+  return typeof header === 'string' && validRequestId.test(header) ? header : newRequestId();
 }
 
 export function newRecord(requestId: string, route: string, { clock, payloads }: RecordOptions): RequestRecord {

@@ -121,9 +121,9 @@ export function createTrpcHttp(options: TrpcHttpOptions): (request: TrpcHttpRequ
     }
     const severed = new AbortController();
     const response = await handle(call, authentication, { tokenGiven: token !== null, body, severed, counted });
-    return response.body !== null && isStreamed(request, response)
-      ? guarded(response, response.body, authentication, { incoming, outgoing, severed })
-      : response;
+    // In this order: an answer in one piece that is asked for its body becomes a stream.
+    if (!isStreamed(request, response) || response.body === null) return response;
+    return guarded(response, response.body, authentication, { incoming, outgoing, severed });
   }
 
   function handle(
@@ -133,11 +133,12 @@ export function createTrpcHttp(options: TrpcHttpOptions): (request: TrpcHttpRequ
   ): Promise<Response> {
     const { method, headers, signal } = request;
     let begun = 0;
+    const responseHeaders = new Headers(rateLimitHeaders(counted));
     const context: RequestContext = {
       requestId: record.requestId,
       authentication,
       clientAddress,
-      responseHeaders: new Headers(rateLimitHeaders(counted)),
+      responseHeaders,
       admitCall() {
         begun += 1;
         if (counted !== null && begun > counted.allowed) throw rateLimited(counted);
@@ -149,7 +150,8 @@ export function createTrpcHttp(options: TrpcHttpOptions): (request: TrpcHttpRequ
     return currentCall.run(record, () =>
       fetchRequestHandler({
         endpoint: trpcEndpoint,
-        req: new Request(request.url, { method, headers, signal, ...(body !== null && { body }) }),
+        // The body has been read; without one the request is taken as it came.
+        req: body === null ? request : new Request(request.url, { method, headers, signal, body }),
         router,
         maxBatchSize,
         createContext: () => context,
@@ -162,7 +164,7 @@ export function createTrpcHttp(options: TrpcHttpOptions): (request: TrpcHttpRequ
           logCause(logger, known, record.requestId, path ?? record.route);
         },
         responseMeta({ type, errors }) {
-          const answered = answerHeaders(context, errors.map(toServiceError), tokenGiven);
+          const answered = answerHeaders(responseHeaders, errors.map(toServiceError), tokenGiven);
           // An event stream says by itself what caches may do with it.
           if (type !== 'subscription') answered.set('Cache-Control', 'no-store');
           return { headers: answered };
@@ -198,8 +200,8 @@ export function createTrpcHttp(options: TrpcHttpOptions): (request: TrpcHttpRequ
 }
 
 /** Headers of an answer to calls, from the errors among their results. */
-function answerHeaders(context: RequestContext, errors: ServiceError[], tokenGiven: boolean): Headers {
-  const headers = new Headers(context.responseHeaders);
+function answerHeaders(given: Headers, errors: ServiceError[], tokenGiven: boolean): Headers {
+  const headers = new Headers(given);
   const waits = errors.map(retryAfterOf).filter((wait) => wait !== undefined);
   if (waits.length > 0) headers.set('Retry-After', String(Math.max(...waits)));
   if (errors.some((error) => error.code === 'UNAUTHORIZED')) headers.set('WWW-Authenticate', challenge(tokenGiven));

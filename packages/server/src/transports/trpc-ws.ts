@@ -87,7 +87,7 @@ export function createTrpcWs(options: TrpcWsOptions): TrpcWs {
       server.handleUpgrade(request, socket, head, (webSocket) => {
         socket.off('error', ignoreErrors);
         const clientAddress = options.clientAddress(request);
-        const peer = { socket: webSocket, server, request, connectionId: requestId, clientAddress };
+        const peer = { socket: webSocket, stream: socket, server, request, connectionId: requestId, clientAddress };
         const connection = serveConnection(options, peer);
         connections.add(connection);
         webSocket.once('close', () => {

@@ -7,9 +7,8 @@ const pauseMs = 100;
 
 export interface WsBrakeOptions {
   readonly clock: Clock;
-  readonly pause: () => void;
-  /** Told when the pause is over. */
-  readonly resume: () => void;
+  /** Told when `isOn` has changed. */
+  readonly onChange: () => void;
 }
 
 /**
@@ -17,13 +16,14 @@ export interface WsBrakeOptions {
  * call, so that one socket could keep everybody else waiting.
  */
 export interface WsBrake {
+  /** Whether the client is not to be read now. */
   readonly isOn: boolean;
   /** A call was too much. */
   refused(): void;
   stop(): void;
 }
 
-export function createWsBrake({ clock, pause, resume }: WsBrakeOptions): WsBrake {
+export function createWsBrake({ clock, onChange }: WsBrakeOptions): WsBrake {
   let refusals = 0;
   let cancel: (() => void) | null = null;
   return {
@@ -34,11 +34,11 @@ export function createWsBrake({ clock, pause, resume }: WsBrakeOptions): WsBrake
       refusals += 1;
       if (refusals < refusalsAtOnce || cancel !== null) return;
       refusals = 0;
-      pause();
       cancel = clock.after(pauseMs, () => {
         cancel = null;
-        resume();
+        onChange();
       });
+      onChange();
     },
     stop() {
       cancel?.();

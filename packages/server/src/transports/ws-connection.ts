@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { AnyTRPCRouter } from '@trpc/server';
 import { getWSConnectionHandler } from '@trpc/server/adapters/ws';
 import type { WebSocket, WebSocketServer } from 'ws';
@@ -17,11 +18,12 @@ import { createWsAuthentication } from './ws-authentication.ts';
 import { createWsBrake } from './ws-brake.ts';
 import { createWsCallLimits } from './ws-call-limits.ts';
 import { createWsCalls, type Call } from './ws-calls.ts';
-import { readFrame, type CallId, type CallMessage, type Incoming } from './ws-frames.ts';
+import { readFrame, type CallId, type CallMessage } from './ws-frames.ts';
+import { createWsIntake } from './ws-intake.ts';
 import { keepAlive } from './ws-keep-alive.ts';
 import { createWsLiveSink, replyHead } from './ws-live-sink.ts';
 import { tapSocket } from './ws-tap.ts';
-import { WsWriter } from './ws-writer.ts';
+import { WsWriter, type WritableConnection } from './ws-writer.ts';
 
 export interface WsConnectionOptions {
   readonly router: AnyTRPCRouter;
@@ -43,6 +45,8 @@ export interface WsConnectionOptions {
 
 export interface WsPeer {
   readonly socket: WebSocket;
+  /** What the WebSocket speaks through. */
+  readonly stream: Duplex;
   readonly server: WebSocketServer;
   readonly request: IncomingMessage;
   readonly connectionId: string;
@@ -69,6 +73,11 @@ const maxParamsBytes = 32 * 1024;
 /** How long calls under way may hold up the close at the end of a token. */
 const lastAnswersMs = 5000;
 const closeHandshakeMs = 5000;
+/**
+ * Who owes more has to take something before anything more of them is: twice what events are paced by, so that a slow
+ * reader of events is still heard, and half of what a connection is cut at, so that what was begun has its place.
+ */
+const maxOwedBytes = 512 * 1024;
 
 /**
  * Serves tRPC on one socket: who asks, how much, until when, and how fast the answers may go. tRPC's handler sees the
@@ -82,23 +91,26 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
     maxCalls: maxBatchSize,
     maxSubscriptions: maxSubscriptionsInFrame,
   };
-  const brake = createWsBrake({ clock, pause: () => socket.pause(), resume: readOn });
+  const brake = createWsBrake({ clock, onChange: readOrPause });
   const callLimits = createWsCallLimits(options.router, options.limits, brake.refused);
   const announcesParams = /[?&]connectionParams=1(?:&|$)/u.test(peer.request.url ?? '');
   /** From here on subscriptions are silent: an error or an end would be taken for their own. */
   let silent = false;
   let closing = false;
   let reconnectAsked = false;
+  /** What is owed may be one reply, which tells nothing of whether the client keeps up. */
+  let longReplyUnderWay = false;
   let cancelTimer = () => {};
   /** What tRPC is handed next; it decodes nothing itself. */
   let delivered: unknown = null;
-  /** Frames that wait for a token to be judged, in their order. */
-  let backlog: Promise<void> | null = null;
 
-  const writer = new WsWriter(socket, {
+  const writer = new WsWriter(writableConnection(peer), {
     clock,
     stallMs: options.streamStallMs,
-    onCut,
+    onCut() {
+      closing = true;
+      onCut();
+    },
   });
   const calls = createWsCalls({
     connectionId,
@@ -120,11 +132,14 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
       writer.send('PING');
       if (!closing) socket.ping();
     },
-    isTaken: () => writer.buffered === 0,
+    // A client that is not read cannot be heard either.
+    isTaken: () => writer.buffered === 0 && !mayNotRead(),
     onDead: () => socket.terminate(),
   });
   const tap = tapSocket(socket, (text) => {
-    if (!silent || calls.current()?.type !== 'subscription') writer.send(text);
+    if (silent && calls.current()?.type === 'subscription') return;
+    longReplyUnderWay ||= text.length > maxOwedBytes / 2;
+    writer.send(text);
   });
 
   const context: RequestContext = {
@@ -166,8 +181,9 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
   })(tap.socket, plainRequest(peer.request));
 
   function settle() {
-    if (silent && !closing && calls.unanswered === 0) close(closeUnauthorized, 'the token has ended');
-    if (!reconnectAsked || closing || calls.size > 0) return;
+    if (silent && !closing && calls.unanswered === 0 && !intake.isBehind)
+      close(closeUnauthorized, 'the token has ended');
+    if (!reconnectAsked || closing || calls.size > 0 || intake.isBehind) return;
     reconnectAsked = false;
     writer.send(JSON.stringify({ id: null, method: 'reconnect' }));
   }
@@ -187,20 +203,21 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
     if (!closing) refuse(id, path, method, tooMuch ?? error);
   }
 
-  function startCall(message: CallMessage) {
+  function startCall(message: CallMessage): Promise<void> | undefined {
     const { method: type, params } = message;
     if (silent) {
       // The client sends its subscriptions again on its next connection; about a call it could only guess.
       if (type === 'subscription') return;
       const ended = new ServiceError('UNAUTHORIZED', { detail: 'The token has ended.' });
-      return refuse(message.id, params.path, type, ended);
+      return void refuse(message.id, params.path, type, ended);
     }
     const refusal = calls.refusal(type);
-    if (refusal !== null) return void refuseCounted(message.id, params.path, type, refusal);
+    if (refusal !== null) return refuseCounted(message.id, params.path, type, refusal);
     authentication.called();
     const caller = { authentication: authentication.effective, clientAddress };
     const admit = callLimits.count(message, caller);
     hand(message, calls.start(type, params.path, { ...caller, admit, replyHead: replyHead(message) }));
+    return undefined;
   }
 
   function hand(message: unknown, call: Call | null) {
@@ -210,54 +227,45 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
     delivered = null;
   }
 
-  function take(incoming: Incoming) {
-    if (incoming.kind === 'connection-params') {
-      if (authentication.state === null) return authentication.present(incoming.params);
-      const error = new ServiceError('BAD_REQUEST', { detail: 'The connection parameters were sent before.' });
-      return void refuseCounted(null, null, 'connectionParams', error);
-    }
-    if (incoming.kind === 'stop') return hand(incoming.message, null);
-    // Who says that it will introduce itself is not heard before; the deadline ends it.
-    if (authentication.state === null && announcesParams) return;
-    if (incoming.kind === 'refused') return void refuseCounted(incoming.id, incoming.path, 'call', incoming.error);
-    startCall(incoming.message);
-  }
-
-  /** Takes messages from `frame` until it is empty or one has to wait for a token to be judged. */
-  function takeUntilJudging(frame: Incoming[]) {
-    for (let next = frame[0]; next !== undefined && !closing; next = frame[0]) {
+  const intake = createWsIntake({
+    obstacle(next, isNew) {
       // Keys that could not be had may be back: a client that stays connected cannot find out otherwise.
-      if (authentication.judging !== null || (next.kind === 'call' && authentication.retry())) return;
-      frame.shift();
-      take(next);
-    }
+      if (isNew && next.kind === 'call' && authentication.judging === null) authentication.retry();
+      if (authentication.judging !== null) return authentication.judging;
+      if (writer.buffered <= maxOwedBytes) {
+        longReplyUnderWay = false;
+        return undefined;
+      }
+      // A stop asks for less, and who is sent a long reply goes on calling.
+      return next.kind === 'stop' || (next.kind === 'call' && longReplyUnderWay) ? undefined : writer.ready();
+    },
+    take(incoming) {
+      if (incoming.kind === 'connection-params') {
+        if (authentication.state === null) return void authentication.present(incoming.params);
+        const error = new ServiceError('BAD_REQUEST', { detail: 'The connection parameters were sent before.' });
+        return refuseCounted(null, null, 'connectionParams', error);
+      }
+      if (incoming.kind === 'stop') return void hand(incoming.message, null);
+      // Who says that it will introduce itself is not heard before; the deadline ends it.
+      if (authentication.state === null && announcesParams) return;
+      if (incoming.kind === 'call') return startCall(incoming.message);
+      return refuseCounted(incoming.id, incoming.path, 'call', incoming.error);
+    },
+    isOver: () => closing,
+    onChange() {
+      readOrPause();
+      settle();
+    },
+  });
+
+  function mayNotRead(): boolean {
+    return intake.isBehind || brake.isOn;
   }
 
-  async function takeAfterJudging(frame: Incoming[]) {
-    while (frame.length > 0 && !closing) {
-      await authentication.judging;
-      const next = frame.shift();
-      if (next !== undefined) take(next);
-      takeUntilJudging(frame);
-    }
-  }
-
-  function takeInOrder(frame: Incoming[]) {
-    if (backlog === null) takeUntilJudging(frame);
-    if (frame.length === 0) return;
-    socket.pause();
-    const current: Promise<void> = (backlog ?? Promise.resolve())
-      .then(() => takeAfterJudging(frame))
-      .finally(() => {
-        if (backlog !== current) return;
-        backlog = null;
-        readOn();
-      });
-    backlog = current;
-  }
-
-  function readOn() {
-    if (backlog === null && !brake.isOn) socket.resume();
+  /** At the end a client is read for its goodbye alone. */
+  function readOrPause() {
+    if (mayNotRead() && !closing) socket.pause();
+    else socket.resume();
   }
 
   socket.on('message', (data: Buffer, isBinary: boolean) => {
@@ -265,15 +273,19 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
     if (closing) return;
     if (isBinary) {
       const error = new ServiceError('BAD_REQUEST', { detail: 'Frames have to be text.' });
-      return void refuseCounted(null, null, 'unknown', error);
+      return intake.add([{ kind: 'refused', id: null, path: null, error }]);
     }
     const text = data.length === 4 ? data.toString() : '';
     if (text === 'PONG') return;
     if (text === 'PING') return writer.send('PONG');
     const isStranger = authentication.state === null && authentication.judging === null && announcesParams;
-    if (!isStranger || data.length <= maxParamsBytes) takeInOrder(readFrame(data, frameLimits));
+    if (!isStranger || data.length <= maxParamsBytes) intake.add(readFrame(data, frameLimits));
   });
-  socket.on('pong', () => alive.heard());
+  socket.on('pong', (sign: Buffer) => {
+    alive.heard();
+    // That of a keep-alive carries nothing.
+    if (sign.length > 0) writer.heard(Number(sign.toString()));
+  });
   socket.on('error', (error) => logger.debug({ requestId: connectionId, err: error }, 'socket failed'));
   socket.once('close', () => {
     closing = true;
@@ -297,9 +309,13 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
     closing = true;
     silent = true;
     cancelTimer();
+    // Whoever takes the last words too slowly does not put off the end.
+    cancelTimer = clock.after(lastAnswersMs, () => socket.terminate());
     writer.whenEmpty(() => {
+      cancelTimer();
       tap.end();
       socket.close(code, reason);
+      readOrPause();
       cancelTimer = clock.after(closeHandshakeMs, () => socket.terminate());
     });
   }
@@ -316,6 +332,21 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
       settle();
     },
     close,
+    terminate: () => socket.terminate(),
+  };
+}
+
+/** `ws` sends what is not compressed at once and as it is: frames that are written past it keep their order with its own. */
+function writableConnection({ socket, stream }: WsPeer): WritableConnection {
+  return {
+    get isOpen() {
+      return socket.readyState === socket.OPEN;
+    },
+    get pending() {
+      return stream.writableLength;
+    },
+    ping: (sign) => socket.ping(String(sign)),
+    write: (bytes, taken) => void stream.write(bytes, taken),
     terminate: () => socket.terminate(),
   };
 }

@@ -30,8 +30,10 @@ export interface FrameLimits {
   readonly maxSubscriptions: number;
 }
 
-/** Beyond any client's use: answering each would cost more than the frame. */
-const maxMessages = 5000;
+/** Calls are answered however many they are; of messages that are none, to answer each would cost more than the frame. */
+const maxOthers = 5000;
+/** Of ids and paths, which replies repeat: a frame's calls answer side by side, refusals one after the other. */
+const maxNameLength = 200;
 
 /**
  * Reads one text frame: a message or an array of them. Never throws: what cannot be read, is too large or too much is
@@ -44,44 +46,46 @@ export function readFrame(frame: Buffer, limits: FrameLimits): Incoming[] {
   } catch {
     return [refused(null, null, 'The frame is not JSON.')];
   }
-  const tooLarge = frame.length > limits.maxBytes;
+  const isTooLarge = frame.length > limits.maxBytes;
   const left = { calls: limits.maxCalls, subscriptions: limits.maxSubscriptions };
-  const messages: unknown[] = Array.isArray(parsed) ? parsed : [parsed];
-  if (messages.length > maxMessages) return [refused(null, null, 'The frame holds too many messages.')];
-  return messages.map((raw) => {
-    const message = readMessage(raw, tooLarge ? limits.maxBytes : null);
-    if (message.kind !== 'call') return message;
-    const budget = message.message.method === 'subscription' ? 'subscriptions' : 'calls';
-    left[budget] -= 1;
-    if (left[budget] >= 0) return message;
-    const most = budget === 'calls' ? limits.maxCalls : limits.maxSubscriptions;
-    return refused(message.message.id, message.message.params.path, `A frame holds at most ${most} ${budget}.`);
-  });
+  let others = 0;
+  const messages: Incoming[] = [];
+  for (const raw of Array.isArray(parsed) ? (parsed as unknown[]) : [parsed]) {
+    if (isCall(raw)) {
+      messages.push(readCall(raw, limits, isTooLarge, left));
+      continue;
+    }
+    others += 1;
+    if (others <= maxOthers) messages.push(readOther(raw));
+    else if (others === maxOthers + 1) messages.push(refused(null, null, 'The frame holds too many messages.'));
+  }
+  return messages;
 }
 
-/** `overLimit` is the limit that the frame exceeds; null where it does not. */
-function readMessage(raw: unknown, overLimit: number | null): Incoming {
-  if (!isRecord(raw)) return refused(null, null, 'A message has to be an object.');
-  const { id, jsonrpc, method, params } = raw;
-  if (method === 'connectionParams') {
-    return { kind: 'connection-params', params: isRecord(raw['data']) ? raw['data'] : {} };
-  }
-  if (!isCallId(id)) return refused(null, null, 'A message needs an id, a string or a number.');
-  if (method === 'subscription.stop') return { kind: 'stop', message: { id, method } };
-  if (!isCallType(method) || !isRecord(params) || (jsonrpc !== undefined && jsonrpc !== '2.0')) {
-    return refused(id, null, 'The message is not one of the tRPC protocol.');
-  }
+/** `left` is what the frame may still hold, and is made less by this one. */
+function readCall(
+  { id, jsonrpc, method, params }: RawCall,
+  limits: FrameLimits,
+  isTooLarge: boolean,
+  left: Record<'calls' | 'subscriptions', number>,
+): Incoming {
+  if (!isRecord(params) || (jsonrpc !== undefined && jsonrpc !== '2.0')) return refused(id, null, notOfTheProtocol);
   const { path, lastEventId } = params;
   if (
     typeof path !== 'string' ||
     (lastEventId !== undefined && lastEventId !== null && typeof lastEventId !== 'string')
   ) {
-    return refused(id, null, 'The message is not one of the tRPC protocol.');
+    return refused(id, null, notOfTheProtocol);
   }
-  if (overLimit !== null) {
-    const detail = `A frame may have at most ${overLimit} bytes.`;
-    return { kind: 'refused', id, path, error: new ServiceError('PAYLOAD_TOO_LARGE', { detail }) };
+  if (isTooLarge) return refused(id, path, `A frame may have at most ${limits.maxBytes} bytes.`, 'PAYLOAD_TOO_LARGE');
+  if (String(id).length > maxNameLength) return refused(id, path, `An id has at most ${maxNameLength} characters.`);
+  if (path.length > maxNameLength) return refused(id, path, undefined, 'NOT_FOUND');
+  const budget = method === 'subscription' ? 'subscriptions' : 'calls';
+  if (left[budget] === 0) {
+    const most = budget === 'calls' ? limits.maxCalls : limits.maxSubscriptions;
+    return refused(id, path, `A frame holds at most ${most} ${budget}.`);
   }
+  left[budget] -= 1;
   try {
     const input = { json: deserializeInput(params['input']) };
     const resumed = typeof lastEventId === 'string' ? { lastEventId } : {};
@@ -93,8 +97,41 @@ function readMessage(raw: unknown, overLimit: number | null): Incoming {
   }
 }
 
-function refused(id: CallId | null, path: string | null, detail: string): Incoming {
-  return { kind: 'refused', id, path, error: new ServiceError('BAD_REQUEST', { detail }) };
+function readOther(raw: unknown): Incoming {
+  if (!isRecord(raw)) return refused(null, null, 'A message has to be an object.');
+  const { id, method, data } = raw;
+  if (method === 'connectionParams') return { kind: 'connection-params', params: isRecord(data) ? data : {} };
+  if (!isCallId(id)) return refused(null, null, 'A message needs an id, a string or a number.');
+  if (method === 'subscription.stop') return { kind: 'stop', message: { id, method } };
+  return refused(id, null, notOfTheProtocol);
+}
+
+const notOfTheProtocol = 'The message is not one of the tRPC protocol.';
+/** One error for all that are refused for the same reason: a frame may hold many, which may wait long. */
+const reasons = new Map<string, ServiceError>();
+
+function refused(
+  id: CallId | null,
+  path: string | null,
+  detail?: string,
+  code: 'BAD_REQUEST' | 'NOT_FOUND' | 'PAYLOAD_TOO_LARGE' = 'BAD_REQUEST',
+): Incoming {
+  const reason = `${code} ${detail ?? ''}`;
+  let error = reasons.get(reason);
+  if (error === undefined) {
+    error = new ServiceError(code, detail === undefined ? {} : { detail });
+    reasons.set(reason, error);
+  }
+  return { kind: 'refused', id, path, error };
+}
+
+interface RawCall extends Record<string, unknown> {
+  readonly id: CallId;
+  readonly method: CallType;
+}
+
+function isCall(raw: unknown): raw is RawCall {
+  return isRecord(raw) && isCallId(raw['id']) && isCallType(raw['method']);
 }
 
 function isCallId(value: unknown): value is CallId {

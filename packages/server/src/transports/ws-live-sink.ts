@@ -1,5 +1,6 @@
 import type { LiveSink } from '../platform/live-sink.ts';
-import type { WsWriter } from './ws-writer.ts';
+import { textFrame } from './ws-text-frame.ts';
+import { longestFrameBytes, type WsWriter } from './ws-writer.ts';
 
 /** What the reply to one event says to all, and its frames by what comes before that. */
 interface Prepared {
@@ -38,10 +39,11 @@ export function createWsLiveSink(head: string, writer: WsWriter, isSilent: () =>
       const { tail, frames } = prepare(id, event);
       let frame = frames.get(head);
       if (frame === undefined) {
-        frame = Buffer.from(head + tail);
+        frame = textFrame(head + tail);
         frames.set(head, frame);
       }
-      writer.write(frame);
+      if (frame.length > longestFrameBytes) return false;
+      writer.sendFrame(frame);
       return true;
     },
   };

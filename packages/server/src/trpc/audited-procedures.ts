@@ -24,15 +24,17 @@ export interface LookedAt {
 type InputSchema = z.ZodObject | z.ZodOptional<z.ZodObject>;
 
 export interface AuditedDeclaration<Input extends InputSchema> {
-  readonly action: AuditAction;
+  /** Beginning and end of an observation are not declared: see `observing`. */
+  readonly action: Exclude<AuditAction, 'observe.attach' | 'observe.detach'>;
   readonly input: Input;
   /**
-   * Ids as they are asked for, whether or not there is such a thing: the attempt is on record. Null where the operation
-   * itself writes the record, in one transaction with what it does.
+   * Ids as they are asked for, whether or not there is such a thing: the attempt is on record.
    * @default nobody in particular
    */
-  readonly about?: ((input: z.output<Input>) => LookedAt | Promise<LookedAt>) | null;
+  readonly about?: About<Input>;
 }
+
+type About<Input extends InputSchema> = (input: z.output<Input>) => LookedAt | Promise<LookedAt>;
 
 /** Before the input is looked at: whoever may not ask is told the same, whatever they ask for. */
 function requiringRole(...roles: readonly Role[]) {
@@ -53,9 +55,12 @@ const adminProcedure = requiringRole('admin');
  * is called. In order: token, rate, role, schema, reason, record.
  */
 export function createAuditedProcedures({ record, requireReason }: AuditedProceduresOptions) {
+  /** @param about Null where the operation writes the record itself. */
   function audited<Input extends InputSchema>(
     procedure: typeof supervisorProcedure,
-    { action, input: schema, about = () => ({}) }: AuditedDeclaration<Input>,
+    action: AuditAction,
+    schema: Input,
+    about: About<Input> | null,
   ) {
     const takesReason = 'reason' in fieldsOf(schema);
     return procedure
@@ -78,10 +83,12 @@ export function createAuditedProcedures({ record, requireReason }: AuditedProced
   }
 
   return {
-    supervised: <Input extends InputSchema>(declaration: AuditedDeclaration<Input>) =>
-      audited(supervisorProcedure, declaration),
-    administered: <Input extends InputSchema>(declaration: AuditedDeclaration<Input>) =>
-      audited(adminProcedure, declaration),
+    supervised: <Input extends InputSchema>({ action, input, about = () => ({}) }: AuditedDeclaration<Input>) =>
+      audited(supervisorProcedure, action, input, about),
+    administered: <Input extends InputSchema>({ action, input, about = () => ({}) }: AuditedDeclaration<Input>) =>
+      audited(adminProcedure, action, input, about),
+    /** For the one procedure that observes: it writes its attach itself, in one transaction with the observation. */
+    observing: <Input extends InputSchema>(input: Input) => audited(supervisorProcedure, 'observe.attach', input, null),
   };
 }
 

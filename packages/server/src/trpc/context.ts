@@ -29,5 +29,5 @@ export interface RequestContext {
   /** The short way to the client for the running subscription; absent where the door has none. */
   readonly liveSink?: LiveSink;
   /** Headers to send with the answer; absent where an answer has none (WebSocket). Late ones of a streamed answer are lost. */
-  readonly responseHeaders?: Headers;
+  readonly responseHeaders?: Pick<Headers, 'set'>;
 }

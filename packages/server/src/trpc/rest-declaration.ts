@@ -18,4 +18,9 @@ export interface RestDeclaration {
    * go on after an event, or all others.
    */
   readonly when?: 'json' | 'resuming';
+  /**
+   * On a GET: the path has no HEAD, because already finding out what GET would answer has an effect. Everywhere else HEAD
+   * is GET without what it would send. @default false
+   */
+  readonly withoutHead?: boolean;
 }

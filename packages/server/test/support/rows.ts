@@ -40,3 +40,17 @@ export function generationRow(
     createdAt: time,
   };
 }
+
+/** Of a user; its id is its session's with its sequence. */
+export function messageRow(sessionId: string, sequence: number): Tables['messages']['$inferInsert'] {
+  return {
+    id: `${sessionId}-${sequence}`,
+    sessionId,
+    sequence,
+    role: 'user',
+    content: `message ${sequence}`,
+    status: 'complete',
+    createdAt: time,
+    updatedAt: time,
+  };
+}

@@ -205,6 +205,55 @@ describe('over HTTP', () => {
     expect((await world.fetch('/trpc/starts', { headers: { accept: 'text/event-stream' } })).status).toBe(429);
   });
 
+  const nothings: [string, string, number][] = [
+    ['GET', '/api/nothing', 404],
+    ['POST', '/api/nothing/at/all', 404],
+    ['GET', '/api/health/nothing', 404],
+    ['GET', '/nothing', 404],
+    ['DELETE', '/api/follow', 405],
+    ['HEAD', '/api/starts', 405],
+    ['PUT', '/api/openapi.json', 405],
+  ];
+
+  it.each(nothings)('what is asked of no procedure counts: %s %s', async (method, path, status) => {
+    const ask = async (headers: Record<string, string>) => {
+      const answer = await world.fetch(path, { method, headers });
+      return [answer.status, answer.headers.get('ratelimit'), answer.headers.get('retry-after')];
+    };
+    for (const [headers, policy] of [
+      [{}, 'default'],
+      [{ authorization: '' }, 'address'],
+    ] as const) {
+      expect(await ask(headers)).toEqual([status, `"${policy}";r=1;t=60`, null]);
+      expect(await ask(headers)).toEqual([status, `"${policy}";r=0;t=60`, null]);
+      expect(await ask(headers)).toEqual([429, `"${policy}";r=0;t=60`, '60']);
+    }
+    // A token that does not verify is none.
+    expect(await ask({ authorization: 'Bearer nobody' })).toEqual([429, '"address";r=0;t=60', '60']);
+    expect((await world.fetch('/trpc/whoami')).status).toBe(429);
+    const other = `Bearer ${tokenFor('other', world.nowSeconds() + 3600)}`;
+    expect(await ask({ authorization: other })).toEqual([status, '"default";r=1;t=60', null]);
+    await passWindow();
+    expect(await ask({})).toEqual([status, '"default";r=1;t=60', null]);
+    await vi.waitFor(() => expect(world.requests()).toHaveLength(10));
+    const callers = world.requests().map(({ userId }) => userId);
+    expect(callers).toEqual(['ada', 'ada', 'ada', null, null, null, null, 'ada', 'other', 'ada']);
+  });
+
+  it('what is asked of documents counts once, also where there is none, and of health never', async () => {
+    const statuses = async (path: string, method = 'GET') => {
+      const answers = [];
+      for (let n = 0; n < 3; n += 1) answers.push((await world.fetch(path, { method })).status);
+      return answers;
+    };
+    for (const [path, method] of [['/api/health'], ['/api/health/live', 'POST'], ['/api/health', 'PUT']] as const) {
+      expect(await statuses(path, method)).toEqual(method === undefined ? [200, 200, 200] : [405, 405, 405]);
+    }
+    expect(await statuses('/api/docs/nothing.js')).toEqual([404, 404, 429]);
+    expect(await statuses('/api/docs', 'OPTIONS')).toEqual([204, 204, 204]);
+    expect((await world.fetch('/trpc/whoami')).status).toBe(200);
+  });
+
   it('what needs no token is answered beside what is too much', async () => {
     const batch = async (authorization: string) => {
       const response = await world.fetch('/trpc/open,whoami?batch=1', { headers: { authorization } });

@@ -211,6 +211,23 @@ describe('the end of a token', () => {
     await vi.waitFor(() => expect(world.log.readers).toBe(0));
   });
 
+  it('is the end of the short way as well', async () => {
+    const raw = await open({ token: soon() });
+    raw.send([call(1, 'subscription', 'shortcut'), call(2, 'query', 'hold', { gate: 'g' })]);
+    await reply(raw, 1);
+    await vi.waitFor(() => expect(world.gates.has('g')).toBe(true));
+    const told = () => raw.frames.filter((frame) => frame.id === 1);
+    await world.clock.advance(39_999);
+    expect(world.log.shortcut?.write('2', { n: 2 })).toBe(true);
+    await vi.waitFor(() => expect(told().at(-1)?.result?.data?.json).toEqual({ id: '2', data: { n: 2 } }));
+    await world.clock.advance(1);
+    expect(world.log.shortcut?.write('3', { n: 3 })).toBe(false);
+    await settled(raw);
+    world.gates.get('g')?.resolve();
+    expect((await raw.closed).code).toBe(4401);
+    expect(told()).toHaveLength(3);
+  });
+
   it('does not wait for calls for ever', async () => {
     const raw = await open({ token: soon() });
     raw.send(call(1, 'query', 'hold', { gate: 'g' }));

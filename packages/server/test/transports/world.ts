@@ -6,6 +6,7 @@ import superjson from 'superjson';
 import { z } from 'zod';
 import type { Principal } from '../../src/clients/auth/principal.ts';
 import { createLogger } from '../../src/platform/logger.ts';
+import type { LiveSink } from '../../src/platform/live-sink.ts';
 import { ConnectionSevered } from '../../src/platform/connection-severed.ts';
 import { ServiceError } from '../../src/platform/service-error.ts';
 import { publicProcedure, userProcedure } from '../../src/trpc/procedures.ts';
@@ -32,6 +33,8 @@ export function toyLog() {
     taken: 0,
     readers: 0,
     ended: false,
+    /** The short way to whoever asked for it last. */
+    shortcut: null as LiveSink | null,
     publish(count: number, size = 0) {
       for (let i = 0; i < count; i += 1) events.push({ n: events.length + 1, pad: 'x'.repeat(size) });
       ring();
@@ -94,6 +97,11 @@ function toyRouter(log: ReturnType<typeof toyLog>, gates: Map<string, PromiseWit
       })
       .input(z.object({ lastEventId: z.string().optional() }).optional())
       .subscription(({ input, signal }) => log.read(Number(input?.lastEventId ?? 0), signal)),
+    shortcut: userProcedure.subscription(async function* ({ ctx, signal }) {
+      log.shortcut = ctx.liveSink ?? null;
+      yield tracked('1', 1);
+      await new Promise((resolve) => signal?.addEventListener('abort', resolve, { once: true }));
+    }),
     starts: userProcedure
       .meta({
         summary: 'Starts something.',

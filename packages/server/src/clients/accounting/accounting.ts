@@ -19,6 +19,8 @@ export interface CreditCheck extends AccountHolder {
   readonly modelId: string;
   /** The worst case. */
   readonly estimate: { readonly inputTokens: number; readonly outputTokens: number; readonly credits: Micro };
+  /** Called before anybody is asked: where it is not, nothing can be held. */
+  readonly onAsk?: (() => void) | undefined;
 }
 
 /** What is reserved for a generation. */
@@ -105,7 +107,8 @@ export interface Accounting {
   readonly kind: 'embedded' | 'http';
   /**
    * Asks for credit before a model is called, and holds it.
-   * @throws ServiceError `ACCOUNTING_UNAVAILABLE` where there is no answer: then a hold may exist all the same
+   * @throws ServiceError `ACCOUNTING_UNAVAILABLE` where there is no answer: then a hold may exist all the same, unless
+   * nobody was asked
    */
   check(request: CreditCheck, signal?: AbortSignal): Promise<CreditDecision>;
   /** Asks whether a session may be opened; holds nothing. @throws ServiceError `ACCOUNTING_UNAVAILABLE` */
@@ -119,3 +122,6 @@ export interface Accounting {
   /** Null for a user that the Accounting Service does not know. @throws ServiceError `ACCOUNTING_UNAVAILABLE` */
   balance(holder: AccountHolder, signal?: AbortSignal): Promise<Balance | null>;
 }
+
+/** What becomes of a hold. */
+export type Settling = Pick<Accounting, 'settle' | 'release'>;

@@ -7,8 +7,8 @@ import { startWatchdog, type Watchdog } from './watchdog.ts';
 
 export interface GuardOptions {
   readonly attempt: Attempt;
-  /** Null when the provider has what it needs for calls to the model. */
-  readonly missing: (model: ProviderModel) => string | null;
+  /** The environment variable with the model's key, where it is needed and not set; else null. */
+  readonly missingVariable: (model: ProviderModel) => string | null;
   /** Models of one key share their failures. */
   readonly circuitKey: (model: ProviderModel) => string;
   readonly clock: Clock;
@@ -30,7 +30,7 @@ const circuitRest = 30_000;
  * circuit breaker a model, cancelling upstream, and no end without a finish reason.
  */
 export function createGuardedProvider(options: GuardOptions): Provider {
-  const { attempt, missing, circuitKey, clock, logger, random = Math.random } = options;
+  const { attempt, missingVariable, circuitKey, clock, logger, random = Math.random } = options;
   const circuits = new Map<string, CircuitBreaker>();
 
   function circuitOf(model: ProviderModel): CircuitBreaker {
@@ -56,17 +56,17 @@ export function createGuardedProvider(options: GuardOptions): Provider {
 
   return {
     unavailableReason(model) {
-      return (
-        missing(model) ??
-        (circuitOf(model).isOpen() ? 'The model failed several times in a row and is tried again shortly.' : null)
-      );
+      if (missingVariable(model) !== null) return 'This model is not configured on this server: choose another one.';
+      return circuitOf(model).isOpen() ? 'The model failed several times in a row and is tried again shortly.' : null;
     },
+
+    missingVariable,
 
     async *stream(request, signal): AsyncGenerator<ProviderEvent> {
       signal.throwIfAborted();
       const { model, generationId } = request;
-      const missingPart = missing(model);
-      if (missingPart !== null) throw new ProviderError('MODEL_UNAVAILABLE', missingPart);
+      const missing = missingVariable(model);
+      if (missing !== null) throw new ProviderError('MODEL_UNAVAILABLE', `${missing} is not set`);
       const permit = circuitOf(model).enter();
       if (permit === null) throw new ProviderError('MODEL_UNAVAILABLE', 'the circuit is open');
 

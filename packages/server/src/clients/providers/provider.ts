@@ -67,8 +67,10 @@ export class ProviderError extends Error {
 }
 
 export interface Provider {
-  /** Null when calls can be made, else the reason in words that an operator and a user may read. */
+  /** Null when calls can be made, else the reason in words for users: what they can do, and nothing of the set-up. */
   unavailableReason(model: ProviderModel): string | null;
+  /** For the operator: the environment variable with the model's key, where it is needed and not set; else null. */
+  missingVariable(model: ProviderModel): string | null;
   /**
    * Asks the model. Retries happen inside, before the first token only. Ends after `finish` (and `usage` where the
    * provider tells it); a stream that ends without a finish reason throws. Upstream is cancelled when the consumer

@@ -2,6 +2,7 @@ import { PgDialect, type PgPreparedQuery, type PreparedQueryConfig } from 'drizz
 import { NodePgDatabase, NodePgSession } from 'drizzle-orm/node-postgres';
 import type pg from 'pg';
 import type { Database, OpenOptions, Queryable } from '../database.ts';
+import { createRowMapper } from '../row-mapper.ts';
 import { DatabaseClosedError, withoutParameters } from '../statement-error.ts';
 import { TransactionScope, TransactionScopes } from '../transaction-scope.ts';
 import { isRetryable, postgresDialect } from './dialect.ts';
@@ -17,7 +18,7 @@ type Session = NodePgSession<Record<string, never>, Record<string, never>>;
 /** Sends one statement, in whichever of the driver's forms. */
 type Send = (...parameters: unknown[]) => Promise<unknown>;
 
-/** Session that keeps what users wrote out of error messages. */
+/** Session that keeps what users wrote out of error messages, and maps rows with what it has found out once. */
 class QuietSession extends NodePgSession<Record<string, never>, Record<string, never>> {
   readonly #onError: ((error: unknown) => void) | undefined;
 
@@ -27,11 +28,13 @@ class QuietSession extends NodePgSession<Record<string, never>, Record<string, n
   }
 
   override prepareQuery<Config extends PreparedQueryConfig>(
-    ...parameters: Parameters<Session['prepareQuery']>
+    ...[query, fields, name, inArrays, mapRows = fields && createRowMapper(fields), ...rest]: Parameters<
+      Session['prepareQuery']
+    >
   ): PgPreparedQuery<Config> {
-    const query = super.prepareQuery<Config>(...parameters);
-    const execute = query.execute.bind(query);
-    query.execute = async (values) => {
+    const prepared = super.prepareQuery<Config>(query, fields, name, inArrays, mapRows, ...rest);
+    const execute = prepared.execute.bind(prepared);
+    prepared.execute = async (values) => {
       try {
         return await execute(values);
       } catch (error) {
@@ -40,7 +43,7 @@ class QuietSession extends NodePgSession<Record<string, never>, Record<string, n
         throw quiet;
       }
     };
-    return query;
+    return prepared;
   }
 }
 
@@ -148,6 +151,7 @@ export async function openPostgres(url: string, { logger, maxConnections }: Open
       scopes.assertOutside('a transaction was started');
       return run(() => runWithRetries(work));
     },
+    eraseDeleted: () => Promise.resolve(true),
     async ping() {
       await run(() => pool.query('select 1'));
     },

@@ -8,6 +8,7 @@ import {
 } from 'drizzle-orm/sqlite-proxy';
 import { SQLiteAsyncDialect } from 'drizzle-orm/sqlite-core';
 import type { Database, Queryable, Tables } from '../database.ts';
+import { createRowMapper } from '../row-mapper.ts';
 import { errorCode, withoutParameters } from '../statement-error.ts';
 import { TransactionScopes } from '../transaction-scope.ts';
 import { sqliteDialect } from './dialect.ts';
@@ -20,12 +21,15 @@ const busyTimeout = 5_000;
 
 type Session = SQLiteRemoteSession<Record<string, never>, Record<string, never>>;
 
-/** Session that keeps what users wrote out of error messages. */
+/** Session that keeps what users wrote out of error messages, and maps rows with what it has found out once. */
 class QuietSession extends SQLiteRemoteSession<Record<string, never>, Record<string, never>> {
   override prepareQuery<Config extends PreparedQueryConfig>(
     ...parameters: Parameters<Session['prepareQuery']>
   ): RemotePreparedQuery<Config> {
     const query = super.prepareQuery<Config>(...parameters);
+    const [, fields] = parameters;
+    const mapRows = fields && createRowMapper(fields);
+    if (mapRows !== undefined) query.mapAllResult = (rows) => mapRows(rows as unknown[][]);
     // Builders call these four, never `execute`.
     query.run = quietly(query.run.bind(query));
     query.all = quietly(query.all.bind(query));
@@ -96,6 +100,7 @@ export function openSqlite(file: string): Database {
         const handle = createSqliteHandle(async (sql, parameters, method) => execute(sql, parameters, method));
         return work(asPostgres({ query: handle, tables }).query);
       }),
+    eraseDeleted: () => gate.eraseDeleted(),
     async ping() {
       await gate.execute('select 1 from sqlite_schema limit 1', [], 'get');
     },

@@ -1,6 +1,6 @@
 import type { Database as Connection, Statement } from 'better-sqlite3';
 import { LRUCache } from 'lru-cache';
-import { DatabaseClosedError } from '../statement-error.ts';
+import { DatabaseClosedError, errorCode } from '../statement-error.ts';
 import { TransactionScope, type TransactionScopes } from '../transaction-scope.ts';
 
 /** How Drizzle wants the rows: none, all, or the first. */
@@ -11,6 +11,8 @@ export type Execute = (sql: string, parameters: unknown[], method: Method) => { 
 
 /** Enough for every statement of the service; those of varying length (`in (?, ?, …)`) push each other out. */
 const maxPreparedStatements = 500;
+/** A larger file takes the process longer than a third of a second to write anew, in which it does nothing else. */
+const longestRewriteBytes = 64 * 1024 * 1024;
 
 /**
  * The one way to a SQLite connection. There is a single connection and no driver below knows who asks, so a statement
@@ -53,6 +55,38 @@ export class SqliteGate {
         throw error;
       }
     });
+  }
+
+  /**
+   * Takes what was deleted out of the files; false where another process is in the way. Deleted cells are overwritten, but
+   * rows that SQLite has moved between pages leave copies behind: only writing the file anew is rid of them. Old pages stay
+   * in the write-ahead log until that is emptied.
+   */
+  async eraseDeleted(): Promise<boolean> {
+    this.#scopes.assertOutside('what was deleted was to be erased');
+    return this.#turn(() => {
+      const patience = this.#readNumber('busy_timeout');
+      // Waiting for others would stop the whole process.
+      this.#connection.pragma('busy_timeout = 0');
+      try {
+        // While somebody reads, a file written anew would only pile up in the log.
+        if (this.#readNumber('wal_checkpoint(TRUNCATE)') !== 0) return false;
+        if (this.#readNumber('page_count') * this.#readNumber('page_size') <= longestRewriteBytes) {
+          this.#connection.exec('vacuum');
+        }
+        return this.#readNumber('wal_checkpoint(TRUNCATE)') === 0;
+      } catch (error) {
+        if (error instanceof Error && errorCode(error)?.startsWith('SQLITE_BUSY') === true) return false;
+        throw error;
+      } finally {
+        this.#connection.pragma(`busy_timeout = ${patience}`);
+      }
+    });
+  }
+
+  /** Of the first row that a pragma answers with, the first column. */
+  #readNumber(pragma: string): number {
+    return Number(this.#connection.pragma(pragma, { simple: true }));
   }
 
   /** Lets everything that stands in the queue end, then closes the connection. */

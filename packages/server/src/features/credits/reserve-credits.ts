@@ -17,6 +17,8 @@ export interface ReserveRequest extends AccountHolder {
   readonly maxTokens: number;
   /** Of every model that may answer. */
   readonly prices: readonly TokenPrice[];
+  /** Called before anybody is asked for credit. */
+  readonly onAsk: () => void;
 }
 
 /** What is held for a generation, and how much of an answer that pays for. */
@@ -32,7 +34,7 @@ export interface Reservation {
  * Holds credit for the worst case of an answer; where credit or the quota of tokens pays for less, the answer's limit is
  * lowered to what they pay for, so that the last credits can be used and nobody overspends.
  * @throws ServiceError `INSUFFICIENT_CREDITS` below one token, `QUOTA_EXCEEDED`; `ACCOUNTING_UNAVAILABLE` where there is
- * no answer, and then something may be held all the same
+ * no answer, and then something may be held all the same if somebody was asked
  */
 export type ReserveCredits = (request: ReserveRequest, signal?: AbortSignal) => Promise<Reservation>;
 

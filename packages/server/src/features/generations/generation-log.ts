@@ -27,8 +27,8 @@ export interface GenerationLog {
   append(sessionId: string, entries: readonly LogEntry[]): Promise<boolean>;
   /** Entries after `after`, oldest first and at most a bounded number of them; empty where nothing is held. */
   read(sessionId: string, after: Position): Promise<readonly LogEntry[]>;
-  /** As `read`, at once; absent where what is held has to be asked for. */
-  peek?(sessionId: string, after: Position): readonly LogEntry[];
+  /** The first entry after `after`, at once; null where none is held. Absent where what is held has to be asked for. */
+  peek?(sessionId: string, after: Position): LogEntry | null;
   /** Calls `wake` whenever there is something to look at; returns the end of it. */
   subscribe(sessionId: string, wake: (reason: WakeReason) => void): () => void;
   /** Sends the readers of a session to the row: what happened is there. */

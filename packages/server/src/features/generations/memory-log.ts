@@ -1,7 +1,7 @@
 import { isTerminalEvent } from '@chat-service/shared/events';
 import type { Clock } from '../../platform/clock.ts';
 import { isOfGeneration, type GenerationLog, type LogEntry, type LogEvent, type WakeReason } from './generation-log.ts';
-import { comparePositions, type Position } from './position.ts';
+import { comparePositions, isSamePosition, type Position } from './position.ts';
 
 export interface MemoryLogOptions {
   readonly clock: Clock;
@@ -54,10 +54,18 @@ export function createMemoryLog({
     if (log.entries.length === 0 && log.wakes.size === 0 && logs.get(sessionId) === log) logs.delete(sessionId);
   }
 
-  function peek(sessionId: string, after: Position): readonly LogEntry[] {
+  function read(sessionId: string, after: Position): readonly LogEntry[] {
     const entries = logs.get(sessionId)?.entries ?? [];
     const first = firstAfter(entries, after);
     return entries.slice(first, first + readLimit);
+  }
+
+  function peek(sessionId: string, after: Position): LogEntry | null {
+    const entries = logs.get(sessionId)?.entries;
+    const newest = entries?.at(-1);
+    if (entries === undefined || newest === undefined || isSamePosition(newest.position, after)) return null;
+    // Who keeps up lacks the newest alone.
+    return isSamePosition(newest.previous, after) ? newest : (entries[firstAfter(entries, after)] ?? null);
   }
 
   return {
@@ -78,7 +86,7 @@ export function createMemoryLog({
       for (const wake of log.wakes) wake('entries');
       return Promise.resolve(true);
     },
-    read: (sessionId, after) => Promise.resolve(peek(sessionId, after)),
+    read: (sessionId, after) => Promise.resolve(read(sessionId, after)),
     peek,
     subscribe(sessionId, wake) {
       const log = open(sessionId);

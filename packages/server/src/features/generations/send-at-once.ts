@@ -18,19 +18,18 @@ export function createSendAtOnce(log: GenerationLog): SendAtOnce {
   }
 
   return function sendAtOnce({ sessionId, cursor, notices }, sink) {
-    let sent = 0;
+    let isSent = false;
     for (;;) {
-      const entries = log.peek?.(sessionId, cursor.last) ?? [];
-      if (entries.length === 0) return sent > 0;
-      for (const { position, previous, event } of entries) {
-        if (event.type !== 'chunk' || !continues(cursor, position, previous, event)) return false;
-        const id = idOf(sessionId, position);
-        if (!sink.write(id, event)) return false;
-        cursor.last = position;
-        countText(cursor, event);
-        notices?.passed(id);
-        sent += 1;
-      }
+      const entry = log.peek?.(sessionId, cursor.last) ?? null;
+      if (entry === null) return isSent;
+      const { position, previous, event } = entry;
+      if (event.type !== 'chunk' || !continues(cursor, position, previous, event)) return false;
+      const id = idOf(sessionId, position);
+      if (!sink.write(id, event)) return false;
+      cursor.last = position;
+      countText(cursor, event);
+      notices?.passed(id);
+      isSent = true;
     }
   };
 }

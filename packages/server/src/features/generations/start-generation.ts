@@ -62,8 +62,10 @@ export function createStartGeneration(deps: StartDependencies): StartGeneration 
     try {
       const prompt = await prepare(claim, request);
       await probe('reserving', claim.id);
-      mayBeHeld = true;
-      const reservation = await reserve(toReservation(claim, request, prompt));
+      const onAsk = () => {
+        mayBeHeld = true;
+      };
+      const reservation = await reserve({ ...toReservation(claim, request, prompt), onAsk });
       await probe('reserved', claim.id);
       const { maxTokens } = reservation;
       const admitted = await admit(claim, request.message, { ...prompt, maxTokens }, reservation);
@@ -82,7 +84,11 @@ export function createStartGeneration(deps: StartDependencies): StartGeneration 
   };
 }
 
-function toReservation(claim: Claim, { plan, userToken }: SendRequest, prompt: PreparedPrompt): ReserveRequest {
+function toReservation(
+  claim: Claim,
+  { plan, userToken }: SendRequest,
+  prompt: PreparedPrompt,
+): Omit<ReserveRequest, 'onAsk'> {
   const { id, userId, modelId, session } = claim;
   const { promptTokens, countedExactly, maxTokens, prices } = prompt;
   const whose = { usageId: id, userId, plan, userToken, sessionId: session.id, modelId };

@@ -18,6 +18,8 @@ export interface DeleteMessageDependencies {
   readonly requireIdle: RequireIdle;
   readonly announceChange: AnnounceChange;
   readonly clock: Clock;
+  /** Told when something has been deleted. */
+  readonly deleted: () => void;
 }
 
 export function createDeleteMessage({
@@ -26,6 +28,7 @@ export function createDeleteMessage({
   requireIdle,
   announceChange,
   clock,
+  deleted,
 }: DeleteMessageDependencies): DeleteMessage {
   return async function deleteMessage({ userId, sessionId, messageId }) {
     const place = await database.transaction(async (tx) => {
@@ -35,6 +38,7 @@ export function createDeleteMessage({
       await store.renewAutomaticTitle(tx, sessionId);
       return announceChange.place(tx, sessionId);
     });
+    deleted();
     await announceChange.publish(sessionId, place, { type: 'message-deleted', messageId });
   };
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ListMessagesInput, ListMessagesOutput } from '@chat-service/shared/message-api';
 import { pageRead, paginate } from '../../platform/paging.ts';
-import type { MessagesStore } from './messages-store.ts';
+import type { MessageReadsStore } from './message-reads-store.ts';
 import type { RequireSession } from './require-session.ts';
 
 export type ListMessages = (request: ListMessagesInput & { userId: string }) => Promise<ListMessagesOutput>;
@@ -11,15 +11,15 @@ export const messageCursor = z.int32().min(0);
 
 export interface ListMessagesDependencies {
   readonly requireSession: RequireSession;
-  readonly store: MessagesStore;
+  readonly reads: MessageReadsStore;
 }
 
-export function createListMessages({ requireSession, store }: ListMessagesDependencies): ListMessages {
+export function createListMessages({ requireSession, reads }: ListMessagesDependencies): ListMessages {
   return async function listMessages({ userId, sessionId, order = 'asc', ...request }) {
     const { messageCount } = await requireSession(userId, sessionId);
     const { start, fetch } = pageRead(messageCursor, request);
     const beyond = start.after === null && start.offset >= messageCount;
-    const found = beyond ? [] : await store.list(sessionId, order, start, fetch);
+    const found = beyond ? [] : await reads.list(sessionId, order, start, fetch);
     const { rows, pagination } = paginate(found, request, messageCount, ({ sequence }) => sequence);
     return { messages: rows.map(({ message }) => message), pagination };
   };

@@ -6,6 +6,7 @@ import { createDeleteMessage, type DeleteMessage } from './delete-message.ts';
 import { createFinalizeMessage, type FinalizeMessage } from './finalize-message.ts';
 import { createFollowMessage, createIdentify, type FollowMessage } from './follow-message.ts';
 import { createListMessages, type ListMessages } from './list-messages.ts';
+import { createMessageReadsStore } from './message-reads-store.ts';
 import { createMessagesStore } from './messages-store.ts';
 import { createReadNewestMessages, type ReadNewestMessages } from './read-newest-messages.ts';
 import { createRequireSession } from './require-session.ts';
@@ -18,6 +19,8 @@ export interface MessageOperationsOptions {
   readonly database: Database;
   readonly clock: Clock;
   readonly generations: Generations;
+  /** Told when something has been deleted. */
+  readonly deleted: () => void;
   /** What the users' streams tell of observers; null for nothing. @default null */
   readonly observedNotices?: ObservedNotices | null;
 }
@@ -38,12 +41,14 @@ export function createMessageOperations({
   database,
   clock,
   generations,
+  deleted,
   observedNotices = null,
 }: MessageOperationsOptions): MessageOperations & {
   readonly readNewestMessages: ReadNewestMessages;
 } {
   const store = createMessagesStore(database);
-  const requireSession = createRequireSession(store);
+  const reads = createMessageReadsStore(database);
+  const requireSession = createRequireSession(reads);
   const identify = createIdentify(generations.followGeneration, observedNotices);
   return {
     sendMessage: createSendMessage(generations),
@@ -52,8 +57,8 @@ export function createMessageOperations({
     followMessage: createFollowMessage({ ...generations, identify }),
     stopMessage: createStopMessage({ requireSession, ...generations }),
     finalizeMessage: createFinalizeMessage({ requireSession, ...generations }),
-    listMessages: createListMessages({ requireSession, store }),
-    deleteMessage: createDeleteMessage({ database, store, clock, ...generations }),
-    readNewestMessages: createReadNewestMessages(store),
+    listMessages: createListMessages({ requireSession, reads }),
+    deleteMessage: createDeleteMessage({ database, store, clock, deleted, ...generations }),
+    readNewestMessages: createReadNewestMessages(reads),
   };
 }

@@ -1,64 +1,17 @@
-import { and, asc, desc, eq, getTableColumns, gt, isNull, lt, sql } from 'drizzle-orm';
-import type { Message } from '@chat-service/shared/objects';
+import { and, asc, eq, isNull, sql } from 'drizzle-orm';
 import type { Database, Queryable } from '../../db/database.ts';
-import type { PageStart } from '../../platform/paging.ts';
-import { toMessage } from '../generations/message-row.ts';
 import { automaticTitle } from '../generations/automatic-title.ts';
-import { contentSoFar } from '../generations/content-so-far.ts';
+import type { OwnedSession } from './message-reads-store.ts';
 
-export interface OwnedSession {
-  readonly id: string;
-  readonly messageCount: number;
-}
-
-/** A message with its place in the session. */
-export interface PlacedMessage {
-  readonly sequence: number;
-  readonly message: Message;
-}
-
-export type MessageOrder = 'asc' | 'desc';
-
-/** Reading and removing messages; they are written where answers are generated. */
+/** Removing messages; they are written where answers are generated. */
 export type MessagesStore = ReturnType<typeof createMessagesStore>;
 
-export function createMessagesStore({ query, tables, dialect }: Database) {
+export function createMessagesStore({ tables, dialect }: Pick<Database, 'tables' | 'dialect'>) {
   const { generations, messages, sessions } = tables;
   const owned = (userId: string, sessionId: string) =>
     and(eq(sessions.id, sessionId), eq(sessions.userId, userId), isNull(sessions.deletedAt));
 
   return {
-    async findSession(userId: string, sessionId: string): Promise<OwnedSession | null> {
-      const [row] = await query
-        .select({ id: sessions.id, messageCount: sessions.messageCount })
-        .from(sessions)
-        .where(owned(userId, sessionId));
-      return row ?? null;
-    },
-
-    /** Messages in order, a streaming one with its text up to the last checkpoint. */
-    async list(
-      sessionId: string,
-      order: MessageOrder,
-      start: PageStart<number>,
-      fetch: number,
-    ): Promise<PlacedMessage[]> {
-      const beyond = order === 'asc' ? gt : lt;
-      const rows = await query
-        .select({ ...getTableColumns(messages), content: contentSoFar(tables) })
-        .from(messages)
-        .where(
-          and(
-            eq(messages.sessionId, sessionId),
-            start.after === null ? undefined : beyond(messages.sequence, start.after),
-          ),
-        )
-        .orderBy((order === 'asc' ? asc : desc)(messages.sequence))
-        .limit(fetch)
-        .offset(start.offset);
-      return rows.map((row) => ({ sequence: row.sequence, message: toMessage(row) }));
-    },
-
     async lockSession(tx: Queryable, userId: string, sessionId: string): Promise<OwnedSession | null> {
       const [row] = await dialect.forUpdate(
         tx

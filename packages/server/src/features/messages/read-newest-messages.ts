@@ -1,6 +1,6 @@
 import type { ListMessagesOutput } from '@chat-service/shared/message-api';
 import { encodeCursor } from '../../platform/paging.ts';
-import type { MessagesStore } from './messages-store.ts';
+import type { MessageReadsStore } from './message-reads-store.ts';
 
 /** The newest messages of a session, oldest first; the cursor leads to older ones with `order: "desc"`. */
 export type ReadNewestMessages = (
@@ -8,9 +8,9 @@ export type ReadNewestMessages = (
   limit: number,
 ) => Promise<ListMessagesOutput>;
 
-export function createReadNewestMessages(store: MessagesStore): ReadNewestMessages {
+export function createReadNewestMessages(reads: MessageReadsStore): ReadNewestMessages {
   return async function readNewestMessages({ id, messageCount }, limit) {
-    const found = await store.list(id, 'desc', { after: null, offset: 0 }, limit + 1);
+    const found = await reads.list(id, 'desc', { after: null, offset: 0 }, limit + 1);
     const shown = found.slice(0, limit);
     const hasMore = found.length > limit;
     const oldest = shown.at(-1);

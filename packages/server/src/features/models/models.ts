@@ -26,7 +26,7 @@ export function createModels({ catalogue, providers }: ModelsOptions): Models {
   const reasonOf = (model: CatalogueModel) => {
     const own = provider(model);
     return own === undefined
-      ? `The provider “${model.provider}” is switched off.`
+      ? `The provider “${model.provider}” is switched off on this server: choose another model.`
       : own.unavailableReason(model.target);
   };
   return {

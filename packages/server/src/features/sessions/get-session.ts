@@ -2,15 +2,15 @@ import type { GetSessionInput, GetSessionOutput } from '@chat-service/shared/ses
 import type { Database } from '../../db/database.ts';
 import { ServiceError } from '../../platform/service-error.ts';
 import type { ReadNewestMessages } from '../messages/read-newest-messages.ts';
+import type { SessionReadsStore } from './session-reads-store.ts';
 import { showSession, type ShowSessions } from './session-row.ts';
-import type { SessionsStore } from './sessions-store.ts';
 
 /** A session with its newest messages. @throws ServiceError `NOT_FOUND` */
 export type GetSession = (request: GetSessionInput & { userId: string }) => Promise<GetSessionOutput>;
 
 export interface GetSessionDependencies {
   readonly database: Database;
-  readonly store: SessionsStore;
+  readonly reads: SessionReadsStore;
   readonly readNewestMessages: ReadNewestMessages;
   readonly showSessions: ShowSessions;
 }
@@ -19,12 +19,12 @@ const defaultMessageLimit = 100;
 
 export function createGetSession({
   database,
-  store,
+  reads,
   readNewestMessages,
   showSessions,
 }: GetSessionDependencies): GetSession {
   return async function getSession({ userId, sessionId, messageLimit = defaultMessageLimit }) {
-    const row = await store.find(database.query, userId, sessionId);
+    const row = await reads.find(userId, sessionId);
     if (row === null) throw new ServiceError('NOT_FOUND');
     const session = await showSession(showSessions, database.query, row);
     return { session, ...(await readNewestMessages(row, messageLimit)) };

@@ -11,6 +11,8 @@ export interface RemoveSessionDependencies {
   readonly store: SessionsStore;
   readonly endForDeletion: EndForDeletion;
   readonly log: GenerationLog;
+  /** Told when something has been deleted. */
+  readonly deleted: () => void;
 }
 
 export function createRemoveSession({
@@ -18,12 +20,14 @@ export function createRemoveSession({
   store,
   endForDeletion,
   log,
+  deleted,
 }: RemoveSessionDependencies): RemoveSession {
   return async function removeSession(sessionId) {
     await endForDeletion(sessionId);
     const fence = await database.transaction((tx) => store.remove(tx, sessionId));
     // Gone already: whoever removed it has told it.
     if (fence === null) return;
+    deleted();
     await log.replace(sessionId, {
       position: { fence, number: 1 },
       previous: { fence, number: 0 },

@@ -15,6 +15,7 @@ import { createGetSession, type GetSession } from './get-session.ts';
 import { createListSessions, type ListSessions } from './list-sessions.ts';
 import { createRemoveSession } from './remove-session.ts';
 import { createRequireModel } from './require-model.ts';
+import { createSessionReadsStore } from './session-reads-store.ts';
 import { createShowSessions, createToSession, type ShowObservers } from './session-row.ts';
 import { createSessionsStore } from './sessions-store.ts';
 import { createSweepTombstones } from './sweep-tombstones.ts';
@@ -29,6 +30,8 @@ export interface SessionOperationsOptions {
   readonly logger: Logger;
   readonly generations: Generations;
   readonly admitSession: AdmitSession;
+  /** Told when something has been deleted. */
+  readonly deleted: () => void;
   readonly readNewestMessages: ReadNewestMessages;
   readonly defaultModelId: string;
   readonly isKnownModel: (modelId: string) => boolean;
@@ -53,13 +56,14 @@ export function createSessionOperations(options: SessionOperationsOptions): Sess
 } {
   const { database, generations } = options;
   const store = createSessionsStore(database);
+  const reads = createSessionReadsStore(database);
   const toSession = createToSession(options.defaultModelId);
   const requireModel = createRequireModel(options.isKnownModel);
   const removeSession = createRemoveSession({ ...options, store, endForDeletion: generations.endForDeletion });
   const { announceChange, followSession } = generations;
   const { observedNotices = null, showObservers } = options;
   const showSessions = createShowSessions(toSession, showObservers ?? null);
-  const base = { ...options, announceChange, store, showSessions, requireModel, removeSession, observedNotices };
+  const base = { ...options, announceChange, store, reads, showSessions, requireModel, removeSession, observedNotices };
   return {
     createSession: createCreateSession(base),
     getSession: createGetSession(base),

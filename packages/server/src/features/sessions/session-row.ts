@@ -3,8 +3,18 @@ import type { Queryable, Tables } from '../../db/database.ts';
 
 export type SessionRow = Tables['sessions']['$inferSelect'];
 
+/** What a session is shown from, and its place in the list. */
+export function shownColumns({ sessions }: Pick<Tables, 'sessions'>) {
+  const { id, userId, title, modelId, source, systemPrompt, parameters, metadata, temporary } = sessions;
+  const { activeGenerationId, messageCount, lastMessageAt, sortAt, createdAt, updatedAt } = sessions;
+  const settings = { title, modelId, source, systemPrompt, parameters, metadata, temporary };
+  return { id, userId, ...settings, activeGenerationId, messageCount, lastMessageAt, sortAt, createdAt, updatedAt };
+}
+
+export type ShownRow = Pick<SessionRow, keyof ReturnType<typeof shownColumns>>;
+
 /** The stored session as every door shows it. */
-export type ToSession = (row: SessionRow) => Session;
+export type ToSession = (row: ShownRow) => Session;
 
 export function createToSession(defaultModelId: string): ToSession {
   return (row) => ({
@@ -31,7 +41,7 @@ export function createToSession(defaultModelId: string): ToSession {
 export type ShowObservers = (tx: Queryable, sessions: readonly Session[]) => Promise<Session[]>;
 
 /** Stored sessions as their user sees them; read with the given handle. */
-export type ShowSessions = (tx: Queryable, rows: readonly SessionRow[]) => Promise<Session[]>;
+export type ShowSessions = (tx: Queryable, rows: readonly ShownRow[]) => Promise<Session[]>;
 
 /** @param showObservers null where users are not shown who watches */
 export function createShowSessions(toSession: ToSession, showObservers: ShowObservers | null): ShowSessions {
@@ -42,7 +52,7 @@ export function createShowSessions(toSession: ToSession, showObservers: ShowObse
 }
 
 /** The one session of a list of one. */
-export async function showSession(show: ShowSessions, tx: Queryable, row: SessionRow): Promise<Session> {
+export async function showSession(show: ShowSessions, tx: Queryable, row: ShownRow): Promise<Session> {
   const [session] = await show(tx, [row]);
   if (session === undefined) throw new Error('A session was not shown.');
   return session;

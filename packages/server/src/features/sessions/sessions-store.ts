@@ -1,14 +1,7 @@
-import { and, asc, desc, eq, isNull, sql } from 'drizzle-orm';
-import { isListedSession, isTombstone } from '../../db/conditions.ts';
+import { and, asc, eq, isNull, sql } from 'drizzle-orm';
+import { isTombstone } from '../../db/conditions.ts';
 import type { Database, Queryable, Tables } from '../../db/database.ts';
-import type { PageStart } from '../../platform/paging.ts';
 import type { SessionRow } from './session-row.ts';
-
-/** Where a list of sessions stands: the sort time and the id of the last one shown. */
-export interface SessionPosition {
-  readonly sortAt: Date;
-  readonly id: string;
-}
 
 export type SessionsStore = ReturnType<typeof createSessionsStore>;
 
@@ -47,27 +40,6 @@ export function createSessionsStore({ tables, dialect }: Pick<Database, 'tables'
     async lock(tx: Queryable, userId: string, sessionId: string): Promise<SessionRow | null> {
       const [row] = await dialect.forUpdate(tx.select().from(sessions).where(owned(userId, sessionId)));
       return row ?? null;
-    },
-
-    /** Newest activity first. */
-    async list(tx: Queryable, userId: string, start: PageStart<SessionPosition>, fetch: number): Promise<SessionRow[]> {
-      const { after, offset } = start;
-      const beyond =
-        after === null
-          ? undefined
-          : sql`(${sessions.sortAt}, ${sessions.id}) < (${sql.param(after.sortAt, sessions.sortAt)}, ${after.id})`;
-      return tx
-        .select()
-        .from(sessions)
-        .where(and(eq(sessions.userId, userId), isListedSession(sessions), beyond))
-        .orderBy(desc(sessions.sortAt), desc(sessions.id))
-        .limit(fetch)
-        .offset(offset);
-    },
-
-    async sessionCountOf(tx: Queryable, userId: string): Promise<number> {
-      const [row] = await tx.select({ total: users.sessionCount }).from(users).where(eq(users.id, userId));
-      return row?.total ?? 0;
     },
 
     async update(

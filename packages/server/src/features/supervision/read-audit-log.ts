@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { idSchema } from '@chat-service/shared/objects';
 import type { AuditEntry, AuditLogInput, AuditLogOutput } from '@chat-service/shared/supervisor-api';
 import type { Database } from '../../db/database.ts';
 import { pageRead, paginate } from '../../platform/paging.ts';
@@ -20,7 +21,7 @@ const mostCounted = 1000;
 /** The end of the year 9999: later times are written in a form that not every database reads. */
 const latestTime = 253_402_300_799_999;
 const auditCursor = z
-  .tuple([z.int().min(0).max(latestTime), z.uuid()])
+  .tuple([z.int().min(0).max(latestTime), idSchema])
   .transform(([at, id]) => ({ at: new Date(at), id }));
 
 export function createReadAuditLog({ database, audit }: ReadAuditLogDependencies): ReadAuditLog {

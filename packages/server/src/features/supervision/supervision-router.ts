@@ -21,14 +21,9 @@ import type { SupervisionOperations } from './supervision-operations.ts';
 
 export function createSupervisionRouter(operations: SupervisionOperations) {
   const { recordAudit: record, requireReason } = operations;
-  const { supervised, administered } = createAuditedProcedures({ record, requireReason });
+  const { supervised, administered, observing } = createAuditedProcedures({ record, requireReason });
   return trpc.router({
-    observe: supervised({
-      action: 'observe.attach',
-      input: observeInput,
-      // With the observation itself, in one transaction.
-      about: null,
-    })
+    observe: observing(observeInput)
       .meta({
         summary: 'Streams a session of any user: its history first, then everything that happens in it.',
         rest: {
@@ -36,6 +31,8 @@ export function createSupervisionRouter(operations: SupervisionOperations) {
           path: '/api/chat/sessions/{sessionId}/observe',
           operationId: 'observeSession',
           tag: 'Supervision',
+          // Whoever is told whether there is such a session has looked, and whoever looks is on record and announced.
+          withoutHead: true,
         },
       })
       .subscription(async ({ ctx, input, signal = never }) => {

@@ -14,6 +14,7 @@ import { readText } from '../body.ts';
 import { countCalls, rateLimited, rateLimitHeaders, type CallLimits } from '../call-limits.ts';
 import { bearerToken, challenge, endOfToken, judgeToken } from '../credentials.ts';
 import { problemResponse } from '../problem.ts';
+import { createRefuseCounted } from '../refuse-counted.ts';
 import { logCause, type RequestRecord } from '../request-log.ts';
 import { guardStream } from '../stream-guard.ts';
 import { chooseRoute, isResuming } from './choose-route.ts';
@@ -51,6 +52,7 @@ export interface RestAdapter {
 }
 
 interface ServedRequest extends RestRequest {
+  readonly query: URLSearchParams;
   /** Of the answer, whatever it will be. */
   readonly limitHeaders: Record<string, string>;
   /** Aborts when the client leaves. */
@@ -67,14 +69,14 @@ const clientLeft = new Error('The client has left.');
 export function createRestAdapter(options: RestAdapterOptions): RestAdapter {
   const { router, authenticate, limits, logger, clock, maxBodyBytes } = options;
   const table = createRouteTable(router);
+  const refuseCounted = createRefuseCounted(options);
 
   async function serve(rest: ServedRequest, match: RouteMatch): Promise<Response> {
-    const { request, incoming, record } = rest;
+    const { request, incoming, record, query } = rest;
     const authentication = await judgeToken(authenticate, tokenOf(request));
     if (authentication.status === 'verified') record.userId = authentication.principal.userId;
     const [{ declaration } = { declaration: null }] = match.routes;
     if (declaration !== null) record.route = declaration.path;
-    const query = new URL(request.url).searchParams;
     const asked = { headers: request.headers, query };
     const route = chooseRoute(match.routes, asked);
     // Before anything else is judged or read: a stranger's body is not worth its bytes.
@@ -109,7 +111,8 @@ export function createRestAdapter(options: RestAdapterOptions): RestAdapter {
     input: Record<string, unknown>,
   ): Promise<Response> {
     const { request, record, clientAddress, leaving } = rest;
-    const responseHeaders = new Headers(rest.limitHeaders);
+    const headers = { ...rest.limitHeaders };
+    const responseHeaders = { set: (name: string, value: string) => void (headers[name] = value) };
     const context: RequestContext = { requestId: record.requestId, authentication, clientAddress, responseHeaders };
     const result: unknown = await currentCall.run(record, () =>
       callTRPCProcedure({
@@ -125,22 +128,18 @@ export function createRestAdapter(options: RestAdapterOptions): RestAdapter {
       }),
     );
     if (isAsyncIterable(result) && result !== emptyStream) {
-      for (const [name, value] of Object.entries(eventStreamHeaders)) responseHeaders.set(name, value);
+      Object.assign(headers, eventStreamHeaders);
       // The events that nobody is to read are not begun.
-      if (request.method === 'HEAD') return new Response(null, { headers: responseHeaders });
-      const body = streamed(rest, result, authentication);
-      return new Response(body, { headers: responseHeaders });
+      const body = request.method === 'HEAD' ? null : streamed(rest, result, authentication);
+      return new Response(body, { headers });
     }
     const { status = 200, location } = route.declaration;
-    responseHeaders.set('Cache-Control', 'no-store');
-    if (result === emptyStream) return new Response(null, { status: 204, headers: responseHeaders });
-    if (location !== undefined) responseHeaders.set('Location', fillPath(location, result));
-    if (status === 204) return new Response(null, { status, headers: responseHeaders });
-    responseHeaders.set('Content-Type', 'application/json');
-    return new Response(request.method === 'HEAD' ? null : JSON.stringify(result), {
-      status,
-      headers: responseHeaders,
-    });
+    headers['Cache-Control'] = 'no-store';
+    if (result === emptyStream) return new Response(null, { status: 204, headers });
+    if (location !== undefined) headers['Location'] = fillPath(location, result);
+    if (status === 204) return new Response(null, { status, headers });
+    headers['Content-Type'] = 'application/json';
+    return new Response(request.method === 'HEAD' ? null : JSON.stringify(result), { status, headers });
   }
 
   function streamed(
@@ -180,17 +179,17 @@ export function createRestAdapter(options: RestAdapterOptions): RestAdapter {
   return {
     table,
     answer(rest) {
-      const { request, record } = rest;
-      const { pathname } = new URL(request.url);
-      const { match, methods } = table.match(request.method === 'HEAD' ? 'GET' : request.method, pathname);
+      const { request } = rest;
+      const { pathname, searchParams } = new URL(request.url);
+      const { match, methods } = table.match(request.method, pathname);
       if (methods.length === 0) return null;
       if (match === null) {
-        const headers = { Allow: [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ') };
+        const headers = { Allow: [...methods, 'OPTIONS'].join(', ') };
         if (request.method === 'OPTIONS') return Promise.resolve(new Response(null, { status: 204, headers }));
-        record.code = 'METHOD_NOT_SUPPORTED';
-        return Promise.resolve(problemResponse(new ServiceError('METHOD_NOT_SUPPORTED'), record.requestId, headers));
+        return refuseCounted(rest, new ServiceError('METHOD_NOT_SUPPORTED'), headers);
       }
-      const served: ServedRequest = { ...rest, limitHeaders: {}, leaving: leavingOf(rest.outgoing) };
+      const leaving = leavingOf(rest.outgoing);
+      const served: ServedRequest = { ...rest, query: searchParams, limitHeaders: {}, leaving };
       return serve(served, match).catch((error: unknown) => refuse(error, served));
     },
   };

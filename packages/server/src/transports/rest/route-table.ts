@@ -25,7 +25,7 @@ export interface RouteMatch {
 
 export interface RouteTable {
   readonly routes: readonly RestRoute[];
-  /** `methods` are those that the path knows, empty for an unknown path. */
+  /** `methods` are those that the path knows, HEAD among them; empty for an unknown path. */
   match(method: string, path: string): { readonly match: RouteMatch | null; readonly methods: readonly string[] };
 }
 
@@ -39,10 +39,12 @@ export function createRouteTable(router: AnyTRPCRouter): RouteTable {
   const routes = readRoutes(router);
   const paths = new Map<string, PathEntry>();
   for (const route of routes) {
-    const { path, method } = route.declaration;
+    const { path } = route.declaration;
     const entry = paths.get(path) ?? { segments: path.split('/').slice(1), byMethod: new Map<string, RestRoute[]>() };
     paths.set(path, entry);
-    entry.byMethod.set(method, [...(entry.byMethod.get(method) ?? []), route]);
+    for (const method of methodsOf(route.declaration)) {
+      entry.byMethod.set(method, [...(entry.byMethod.get(method) ?? []), route]);
+    }
   }
   // Literal segments win over parameters: `/users/search` is not a user called "search".
   const entries = [...paths.values()].toSorted((a, b) => parameterCount(a) - parameterCount(b));
@@ -59,6 +61,10 @@ export function createRouteTable(router: AnyTRPCRouter): RouteTable {
       return { match: null, methods: [] };
     },
   };
+}
+
+function methodsOf({ method, withoutHead = false }: RestDeclaration): readonly string[] {
+  return method === 'GET' && !withoutHead ? [method, 'HEAD'] : [method];
 }
 
 const parameterPattern = /^\{(\w+)\}$/u;

@@ -150,6 +150,16 @@ describeEachDatabase('the embedded ledger', (fixture) => {
     expect(await usageOf(checked.usageId)).toMatchObject({ state: 'held' });
   });
 
+  it('tells that it is asked before it holds anything', async () => {
+    const world = createLedgerWorld(fixture.database, ten);
+    const usageId = newUuid();
+    const onAsk = () => {
+      throw new Error('not yet');
+    };
+    await expect(world.check('ada', { usageId, onAsk })).rejects.toThrow('not yet');
+    expect(await usageOf(usageId)).toBeUndefined();
+  });
+
   it.each([[-1], [0.5], [Number.MAX_SAFE_INTEGER + 1]])('refuses to hold %d', async (credits) => {
     const world = createLedgerWorld(fixture.database, ten);
     await expect(world.check('ada', { credits })).rejects.toThrow('no amount to hold');

@@ -1,30 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fakeFaults, type FakeAnswer, type FakeFault } from '../../../../../apps/e2e/src/fake-accounting.ts';
-import type { HttpAccountingOptions } from '../../../src/clients/accounting/http/http-accounting.ts';
-import { openDatabase, type Database } from '../../../src/db/database.ts';
-import { createTestDatabase, silentLogger, type TestDatabase } from '../../support/databases.ts';
-import { checkOf, createHttpWorld, errorOf, serviceToken } from './http-world.ts';
+import { describe, expect, it } from 'vitest';
+import { fakeFaults, type FakeFault } from '../../../../../apps/e2e/src/fake-accounting.ts';
+import { ok, prepareAskingWorlds, unavailable } from './asking-worlds.ts';
+import { checkOf, errorOf, serviceToken } from './http-world.ts';
 
-// Asking needs no rows.
-let home: TestDatabase;
-let database: Database;
-beforeAll(async () => {
-  home = await createTestDatabase('sqlite');
-  database = await openDatabase(home.url, { logger: silentLogger });
-});
-afterAll(async () => {
-  await database[Symbol.asyncDispose]();
-  await home[Symbol.asyncDispose]();
-});
-
-const start = (changes: Partial<HttpAccountingOptions> = {}) => createHttpWorld(database, changes);
-
-function answering(answer: FakeAnswer): FakeFault {
-  return { done: false, answer };
-}
-
-const ok = (body: unknown) => answering({ status: 200, body });
-const unavailable = { code: 'ACCOUNTING_UNAVAILABLE' };
+const start = prepareAskingWorlds();
 
 describe('balance', () => {
   it('tells credits, holds, plan and quotas', async () => {

@@ -1,41 +1,13 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { fakeFaults, type FakeAnswer, type FakeFault } from '../../../../../apps/e2e/src/fake-accounting.ts';
-import type { HttpAccountingOptions } from '../../../src/clients/accounting/http/http-accounting.ts';
-import { openDatabase, type Database } from '../../../src/db/database.ts';
-import { createTestDatabase, silentLogger, type TestDatabase } from '../../support/databases.ts';
-import {
-  checkOf,
-  createHttpWorld,
-  errorOf,
-  eventually,
-  serviceToken,
-  userToken,
-  type HttpWorld,
-} from './http-world.ts';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { fakeFaults, type FakeFault } from '../../../../../apps/e2e/src/fake-accounting.ts';
+import type { CreditCheck } from '../../../src/clients/accounting/accounting.ts';
+import { answering, ok, prepareAskingWorlds, unavailable } from './asking-worlds.ts';
+import { checkOf, errorOf, eventually, serviceToken, userToken, type HttpWorld } from './http-world.ts';
 
-// Asking needs no rows.
-let home: TestDatabase;
-let database: Database;
-beforeAll(async () => {
-  home = await createTestDatabase('sqlite');
-  database = await openDatabase(home.url, { logger: silentLogger });
-});
-afterAll(async () => {
-  await database[Symbol.asyncDispose]();
-  await home[Symbol.asyncDispose]();
-});
-
-const start = (changes: Partial<HttpAccountingOptions> = {}) => createHttpWorld(database, changes);
-
-function answering(answer: FakeAnswer): FakeFault {
-  return { done: false, answer };
-}
-
-const ok = (body: unknown) => answering({ status: 200, body });
-const unavailable = { code: 'ACCOUNTING_UNAVAILABLE' };
+const start = prepareAskingWorlds();
 
 /** Fails so many checks, each with both its tries. */
 async function fail({ fake, accounting }: HttpWorld, checks: number, fault: FakeFault = fakeFaults.serverError) {
@@ -282,7 +254,7 @@ describe('checkSession', () => {
   });
 
   it('is refused like a check', async () => {
-    const { fake, accounting } = await start();
+    const { fake, accounting, database } = await start();
     const holder = { userId: 'alice', plan: 'free', userToken, sessionId: 's' };
     fake.setQuota('alice', { quota: 'sessions', resetsAt: new Date('2026-12-01T00:00:00Z') });
     expect(await accounting.checkSession(holder)).toMatchObject({ kind: 'quota', quota: 'sessions' });
@@ -318,6 +290,38 @@ describe('the circuit of checks', () => {
     expect(await trial).toMatchObject({ kind: 'granted' });
     expect(await accounting.check(checkOf())).toMatchObject({ kind: 'granted' });
     expect(accounting.reachability()).toBe('ok');
+  });
+
+  it('tells whether anybody is asked, whatever comes of that', async () => {
+    const world = await start();
+    const { fake, accounting, another, clock } = world;
+    let asked: number[] = [];
+    const requests = fake.requests.length;
+    /** How much had been asked when it was told that somebody is going to be. */
+    const toldBy = async (ask: (request: CreditCheck) => Promise<unknown>) => {
+      asked = [];
+      await ask(checkOf({ onAsk: () => void asked.push(fake.requests.length) })).catch(() => undefined);
+      return asked;
+    };
+    expect(await toldBy(accounting.check)).toEqual([requests]);
+    fake.fault('check', fakeFaults.refused, 1);
+    expect(await toldBy(accounting.check)).toEqual([requests + 1]);
+    // Nobody listens, but that is not known before.
+    await fake.goDown();
+    expect(await toldBy(accounting.check)).toEqual([requests + 2]);
+    await fake.comeUp();
+    await fail(world, 4);
+    const made = fake.requests.length;
+    expect(await toldBy(accounting.check)).toEqual([]);
+    const open = another({ failOpen: true });
+    for (let check = 0; check < 5; check += 1) {
+      fake.fault('check', fakeFaults.serverError, 2);
+      expect(await toldBy(open.check)).toHaveLength(1);
+    }
+    expect(await toldBy(open.check)).toEqual([]);
+    expect(fake.requests).toHaveLength(made + 10);
+    clock.advance(5_000);
+    expect(await toldBy(accounting.check)).toHaveLength(1);
   });
 
   it('stays closed by what the service says to one request, though it is told that checks are not answered', async () => {

@@ -57,6 +57,7 @@ export interface HttpWorld {
   readonly fake: FakeAccounting;
   readonly clock: SteppedClock;
   readonly log: RecordingLogger;
+  readonly database: Database;
   readonly accounting: HttpAccounting;
   /** Another instance of the service, before the same fake and on the same database. */
   another(changes?: Partial<HttpAccountingOptions>): HttpAccounting;
@@ -89,7 +90,7 @@ export async function createHttpWorld(
     onTestFinished(() => accounting[Symbol.asyncDispose]());
     return accounting;
   };
-  return { fake, clock, log, accounting: another(), another };
+  return { fake, clock, log, database, accounting: another(), another };
 }
 
 export function checkOf(changes: Partial<CreditCheck> = {}): CreditCheck {

@@ -63,7 +63,7 @@ export interface Checked {
 const nothingHeld: Hold = { held: null, holdId: null, periods: null };
 
 export function createLedgerWorld(database: Database, plans: Plans = builtInPlans): LedgerWorld {
-  const accounting = createEmbeddedAccounting({ database, plans, logger: silentLogger });
+  const accounting = createEmbeddedAccounting({ database, plans, logger: silentLogger, newId: newUuid });
   return {
     accounting,
 

@@ -18,6 +18,7 @@ describe('the demo model', () => {
     expect(usageOf(first)).toMatchObject({ usage: { inputTokens: 5, outputTokens: first.texts.length } });
     expect(await ask('Where is the “harbour” 👩‍👩‍👧?')).toEqual(first);
     expect(fast().unavailableReason(requestOf('').model)).toBeNull();
+    expect(fast().missingVariable(requestOf('').model)).toBeNull();
   });
 
   it('counts the messages that it was sent', async () => {

@@ -182,12 +182,21 @@ describe('a stream that goes wrong', () => {
 });
 
 describe('keys and addresses', () => {
-  it('is unavailable without a key, and says which variable is missing', async () => {
+  it('is unavailable without a key: users are told so, the operator which variable is missing', async () => {
     const { provider, fake } = await createProviderWorld({ apiKey: undefined });
-    expect(provider.unavailableReason(modelAt({}))).toContain('OPENAI_API_KEY');
-    expect(provider.unavailableReason(modelAt({ apiKeyEnv: 'OTHER_KEY' }))).toContain('OTHER_KEY');
+    for (const [apiKeyEnv, variable] of [
+      [undefined, 'OPENAI_API_KEY'],
+      ['OTHER_KEY', 'OTHER_KEY'],
+    ] as const) {
+      const model = modelAt({ apiKeyEnv });
+      expect(provider.missingVariable(model)).toBe(variable);
+      expect(provider.unavailableReason(model)).toMatch(
+        /^This model is not configured on this server: choose another/u,
+      );
+      expect(provider.unavailableReason(model)).not.toContain('_KEY');
+    }
     const { error } = await collect(provider.stream(requestOf('Hi'), signal()));
-    expect(error).toMatchObject({ code: 'MODEL_UNAVAILABLE' });
+    expect(error).toMatchObject({ code: 'MODEL_UNAVAILABLE', message: 'OPENAI_API_KEY is not set' });
     expect(fake.calls).toHaveLength(0);
   });
 
@@ -198,7 +207,7 @@ describe('keys and addresses', () => {
     });
     for (const apiKeyEnv of ['OTHER_KEY', undefined]) {
       const model = modelAt({ baseUrl: `${fake.baseUrl}/`, apiKeyEnv });
-      expect(provider.unavailableReason(model)).toBeNull();
+      expect([provider.unavailableReason(model), provider.missingVariable(model)]).toEqual([null, null]);
       expect(await collect(provider.stream(requestOf('Hi', { model }), signal()))).toMatchObject({ error: null });
     }
     expect(fake.calls.map(({ headers }) => headers['authorization'])).toEqual(['Bearer other-secret', undefined]);

@@ -182,7 +182,11 @@ describe('the built-in catalogue', () => {
 
 describe('listing models', () => {
   it('shows what clients may see, and why a model cannot be called', () => {
-    const openai = { unavailableReason: () => 'No key.', stream: () => ({}) as AsyncIterable<never> };
+    const openai = {
+      unavailableReason: () => 'Not here.',
+      missingVariable: () => 'SOME_KEY',
+      stream: () => ({}) as AsyncIterable<never>,
+    };
     const demo = createDemoProvider({ clock: createManualClock() });
     const catalogue = catalogueOf([entry('a', { fallback: 'b' }), entry('b', { provider: 'demo' })]);
     const models = createModels({ catalogue, providers: { openai, demo } });
@@ -200,13 +204,13 @@ describe('listing models', () => {
       contextWindow: 1_000,
       ratings: { speed: 3, quality: 4.5 },
       available: false,
-      unavailableReason: 'No key.',
+      unavailableReason: 'Not here.',
     });
     expect(listed.models[1]).toMatchObject({ id: 'b', available: true, unavailableReason: null });
     expect(models.unavailableReason('a')).toBeNull();
     expect(models.unavailableReason('nobody')).not.toBeNull();
     const withoutDemo = createModels({ catalogue, providers: { openai } });
     expect(withoutDemo.availability('b')).toContain('switched off');
-    expect(withoutDemo.unavailableReason('a')).toBe('No key.');
+    expect(withoutDemo.unavailableReason('a')).toBe('Not here.');
   });
 });

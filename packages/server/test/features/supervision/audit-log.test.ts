@@ -78,6 +78,11 @@ describeEachDatabase('the audit log', (fixture) => {
     const second = await read({ limit: 2, cursor: first.pagination.nextCursor ?? '' });
     expect(second.reasons).toEqual(['c', 'b']);
     expect(second.pagination).toMatchObject({ page: null, total: 6, hasMore: true });
+    // Ids are the same in capitals, those in a cursor too.
+    const capitals = Buffer.from(first.pagination.nextCursor ?? '', 'base64url')
+      .toString()
+      .toUpperCase();
+    expect(await read({ limit: 2, cursor: Buffer.from(capitals).toString('base64url') })).toEqual(second);
     const third = await read({ limit: 2, cursor: second.pagination.nextCursor ?? '' });
     expect(third).toMatchObject({ reasons: ['a'], pagination: { hasMore: false, nextCursor: null } });
     expect(await read({ actorId: 'nobody' })).toMatchObject({ reasons: [], pagination: { total: 0, totalPages: 0 } });

@@ -2,6 +2,7 @@ import { tracked } from '@trpc/server';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { ConnectionSevered } from '../../../src/platform/connection-severed.ts';
+import { emptyStream } from '../../../src/trpc/empty-stream.ts';
 import type { RestDeclaration } from '../../../src/trpc/rest-declaration.ts';
 import { userProcedure } from '../../../src/trpc/procedures.ts';
 import { trpc } from '../../../src/trpc/trpc.ts';
@@ -10,6 +11,7 @@ import { createWorld, tokenFor, toyLog, type World } from '../world.ts';
 let world: World;
 let log: ReturnType<typeof toyLog>;
 let waiting: PromiseWithResolvers<void>;
+let looks: number;
 
 function at(path: string, method: RestDeclaration['method'] = 'GET') {
   return userProcedure.meta({ summary: 'Toy.', rest: { method, path, operationId: 'toy', tag: 'System' } });
@@ -18,6 +20,7 @@ function at(path: string, method: RestDeclaration['method'] = 'GET') {
 beforeEach(async () => {
   log = toyLog();
   waiting = Promise.withResolvers();
+  looks = 0;
   const router = trpc.router({
     follow: at('/api/follow')
       .input(z.strictObject({ lastEventId: z.string().nullish() }))
@@ -37,6 +40,15 @@ beforeEach(async () => {
     refused: at('/api/refused').subscription((): AsyncIterable<never> => {
       throw new TypeError('secret: refused');
     }),
+    watched: userProcedure
+      .meta({
+        summary: 'Toy.',
+        rest: { method: 'GET', path: '/api/watched', operationId: 'toy', tag: 'System', withoutHead: true },
+      })
+      .subscription(() => {
+        looks += 1;
+        return emptyStream;
+      }),
     wait: at('/api/wait', 'POST').mutation(async ({ signal }) => {
       waiting.resolve();
       await new Promise((_, reject) => {
@@ -111,6 +123,12 @@ describe('an event stream', () => {
     ]);
     await vi.waitFor(() => expect(world.server.stats().inFlight).toBe(0));
     expect(log.readers).toBe(0);
+  });
+
+  it('whose beginning has an effect has no head, and is not asked for one', async () => {
+    const head = await world.fetch('/api/watched', { method: 'HEAD' });
+    expect([head.status, head.headers.get('allow'), await head.text(), looks]).toEqual([405, 'GET, OPTIONS', '', 0]);
+    expect([(await world.fetch('/api/watched')).status, looks]).toEqual([204, 1]);
   });
 
   it.each([

@@ -18,6 +18,7 @@ describe('the table', () => {
       'search',
       'start',
       'stream',
+      'watch',
     ]);
   });
 
@@ -54,8 +55,16 @@ describe('the table', () => {
   });
 
   it('tells the methods of a path that has not this one', () => {
-    expect(toyTable.match('PUT', '/things')).toEqual({ match: null, methods: ['GET', 'POST'] });
-    expect(toyTable.match('POST', '/things/search')).toEqual({ match: null, methods: ['GET'] });
+    expect(toyTable.match('PUT', '/things')).toEqual({ match: null, methods: ['GET', 'HEAD', 'POST'] });
+    expect(toyTable.match('POST', '/things/search')).toEqual({ match: null, methods: ['GET', 'HEAD'] });
+  });
+
+  it('has HEAD wherever there is GET, except where that is declared otherwise', () => {
+    const headed = toyTable.match('HEAD', '/things/7');
+    expect(headed.match).toEqual(toyTable.match('GET', '/things/7').match);
+    expect(toyTable.match('HEAD', '/things/a/parts/b')).toEqual({ match: null, methods: ['DELETE'] });
+    expect(toyTable.match('HEAD', '/things/7/watch')).toEqual({ match: null, methods: ['GET'] });
+    expect(toyTable.match('GET', '/things/7/watch').match?.parameters).toEqual({ id: '7' });
   });
 
   it('reads the names in a path', () => {

@@ -51,6 +51,9 @@ export const toyRouter = trpc.router({
   start: declare({ path: '/things/{id}/stream', method: 'POST', when: 'json', status: 202 })
     .input(z.strictObject({ id: z.string(), text: z.string().optional() }))
     .mutation(() => ({})),
+  watch: declare({ path: '/things/{id}/watch', withoutHead: true })
+    .input(ids)
+    .subscription(async function* () {}),
   elsewhere: userProcedure.query(() => 'behind another door'),
 });
 

@@ -64,6 +64,7 @@ export function createCheckCredit(deps: CheckDependencies): Accounting['check'] 
       if (!Number.isSafeInteger(amount) || amount < 0) throw new RangeError(`${amount} is no amount to hold.`);
     }
     signal?.throwIfAborted();
+    request.onAsk?.();
     return database.transaction((tx) => check(tx, request));
   };
 }

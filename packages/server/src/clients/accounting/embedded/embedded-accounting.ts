@@ -1,6 +1,9 @@
 import type { Database } from '../../../db/database.ts';
+import type { NewId } from '../../../platform/ids.ts';
 import type { Logger } from '../../../platform/logger.ts';
 import type { Accounting } from '../accounting.ts';
+import { createOutboxStore } from '../http/outbox-store.ts';
+import { createSettleUsage } from '../http/settle-usage.ts';
 import { createCheckCredit } from './check-credit.ts';
 import { createCountSession } from './count-session.ts';
 import { createGrantPlan } from './grant-plan.ts';
@@ -14,13 +17,15 @@ export interface EmbeddedAccountingOptions {
   readonly database: Database;
   readonly plans: Plans;
   readonly logger: Logger;
+  readonly newId: NewId;
 }
 
 /**
  * The ledger in the service's own database. An account changes only while its row is locked, so that at every commit
  * `granted = available + held + spent` and nothing is spent twice; months and days are those of the database's clock.
  */
-export function createEmbeddedAccounting({ database, plans, logger }: EmbeddedAccountingOptions): Accounting {
+export function createEmbeddedAccounting({ database, plans, logger, newId }: EmbeddedAccountingOptions): Accounting {
+  const service = createSettleUsage({ database, outbox: createOutboxStore(database), newId });
   const ledger = createLedgerStore(database);
   const quotas = createQuotaStore(database);
   const grantPlan = createGrantPlan({ ledger });
@@ -28,7 +33,7 @@ export function createEmbeddedAccounting({ database, plans, logger }: EmbeddedAc
     kind: 'embedded',
     check: createCheckCredit({ database, ledger, quotas, grantPlan, plans }),
     ...createCountSession({ database, ledger, quotas, plans }),
-    ...createSettleHold({ ledger, quotas, logger }),
+    ...createSettleHold({ ledger, quotas, service, logger }),
     balance: createReadBalance({ database, ledger, quotas, grantPlan, plans }),
   };
 }

@@ -84,9 +84,13 @@ export function createLedgerStore({ tables, dialect }: Pick<Database, 'tables' |
       return row ?? null;
     },
 
-    /** The usage record, or null where there is none and none will be made before the transaction ends; and its account. */
+    /**
+     * The usage record, or null where there is none and none will be made before the transaction ends; and its account,
+     * unless the ledger was never asked for it.
+     */
     async lockUsageAndAccount(tx: Queryable, usageId: string, userId: string): Promise<UsageRecord | null> {
       const record = await lockUsage(tx, usageId);
+      if (record?.day === null) return record;
       await lockAccount(tx, userId);
       // A check that made it may have held the account until now.
       return record ?? lockUsage(tx, usageId);

@@ -1,5 +1,5 @@
 import type { Logger } from '../../../platform/logger.ts';
-import type { Accounting, Charge, Micro } from '../accounting.ts';
+import type { Charge, Settling } from '../accounting.ts';
 import type { ChargedUsage, LedgerStore, UsageRecord } from './ledger-store.ts';
 import type { Periods } from './periods.ts';
 import type { QuotaStore } from './quota-store.ts';
@@ -7,18 +7,18 @@ import type { QuotaStore } from './quota-store.ts';
 export interface SettleDependencies {
   readonly ledger: LedgerStore;
   readonly quotas: QuotaStore;
+  /** What an Accounting Service held when a server died, which then came back without one, is its to settle. */
+  readonly service: Settling;
   readonly logger: Logger;
 }
+
+const leftToService = 'What an Accounting Service holds is kept until it can be told: ACCOUNTING_URL is not set.';
 
 /**
  * Charges a hold and releases it, each once: whichever comes first ends the hold, what comes later changes nothing. What
  * counts is the record that the check left, with its amounts and its periods.
  */
-export function createSettleHold({
-  ledger,
-  quotas,
-  logger,
-}: SettleDependencies): Pick<Accounting, 'settle' | 'release'> {
+export function createSettleHold({ ledger, quotas, service, logger }: SettleDependencies): Settling {
   return {
     async settle(tx, charge) {
       const { usageId, userId, sessionId, credits, absorbed } = charge;
@@ -30,7 +30,12 @@ export function createSettleHold({
         return;
       }
       if (record.state !== 'held') return;
-      const held = heldHere(record);
+      const { held } = record;
+      const periods = periodsOf(record);
+      if (periods === null) {
+        logger.warn({ usageId }, leftToService);
+        return service.settle(tx, charge);
+      }
       if (held !== null) {
         if (credits > held)
           throw new Error(`Generation ${usageId} is charged ${credits}, and ${held} are held for it.`);
@@ -40,29 +45,25 @@ export function createSettleHold({
       await ledger.markCharged(tx, usageId, usage);
       // A clock that was set back gives no compute back.
       const computeMilliseconds = Math.max(0, Math.round(charge.computeMilliseconds));
-      await correctQuotas(tx, record, { tokens: usage.quotaTokens - record.quotaTokens, computeMilliseconds });
+      const tokens = usage.quotaTokens - record.quotaTokens;
+      await quotas.correct(tx, userId, periods, { tokens, computeMilliseconds });
     },
 
-    async release(tx, { usageId, userId }) {
+    async release(tx, release) {
+      const { usageId, userId } = release;
       const record = await ledger.lockUsageAndAccount(tx, usageId, userId);
       if (record === null) return ledger.insertReleased(tx, { usageId, userId });
       if (record.state !== 'held') return;
-      const held = heldHere(record);
-      if (held !== null) await ledger.giveBack(tx, userId, held);
+      const periods = periodsOf(record);
+      if (periods === null) {
+        logger.warn({ usageId }, leftToService);
+        return service.release(tx, release);
+      }
+      if (record.held !== null) await ledger.giveBack(tx, userId, record.held);
       await ledger.markReleased(tx, usageId);
-      await correctQuotas(tx, record, { messages: -1, tokens: -record.quotaTokens, computeMilliseconds: 0 });
+      await quotas.correct(tx, userId, periods, { messages: -1, tokens: -record.quotaTokens });
     },
   };
-
-  async function correctQuotas(
-    tx: Parameters<QuotaStore['correct']>[0],
-    record: UsageRecord,
-    amounts: { messages?: number; tokens: number; computeMilliseconds: number },
-  ): Promise<void> {
-    const periods = periodsOf(record);
-    if (periods === null) return;
-    await quotas.correct(tx, record.userId, periods, amounts);
-  }
 }
 
 function chargedUsage({
@@ -86,13 +87,9 @@ function chargedUsage({
   };
 }
 
+/** Null where an Accounting Service was asked: every check of the ledger leaves its periods. */
 function periodsOf({ day, month }: UsageRecord): Periods | null {
   return day === null || month === null ? null : { day, month };
-}
-
-/** Null where no account of this ledger holds it: no credits are counted, or the Accounting Service was asked for them. */
-function heldHere(record: UsageRecord): Micro | null {
-  return periodsOf(record) === null ? null : record.held;
 }
 
 function assertAmounts({ credits, absorbed }: Charge): void {

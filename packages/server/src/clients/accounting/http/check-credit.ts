@@ -26,6 +26,7 @@ interface CheckRequest {
   readonly body: CheckBody;
   readonly idempotencyKey: string;
   readonly userToken: string | null;
+  readonly onAsk?: (() => void) | undefined;
 }
 
 const path = '/api/credits/check';
@@ -38,11 +39,12 @@ export function createCheckCredit(options: CheckCreditOptions): CheckCredit {
   let unanswered = 0;
 
   /** @throws AccountingFailure where there is no answer */
-  async function ask({ body, ...headers }: CheckRequest, signal?: AbortSignal): Promise<CheckAnswer> {
+  async function ask({ body, onAsk, ...headers }: CheckRequest, signal?: AbortSignal): Promise<CheckAnswer> {
     const permit = breaker.enter();
     if (permit === null) throw new AccountingFailure('it keeps failing and is not asked for a while');
     let outcome: 'succeeded' | 'failed' | 'abandoned' = 'abandoned';
     try {
+      onAsk?.();
       const answer = await askService({ method: 'POST', path, body, ...headers }, readCheckAnswer, signal);
       outcome = 'succeeded';
       return answer;
@@ -77,11 +79,12 @@ export function createCheckCredit(options: CheckCreditOptions): CheckCredit {
   return {
     unanswered: () => unanswered,
 
-    async check({ usageId, userId, plan, userToken, sessionId, modelId, estimate }, signal): Promise<CreditDecision> {
+    async check(request, signal): Promise<CreditDecision> {
+      const { usageId, userId, plan, userToken, sessionId, modelId, estimate, onAsk } = request;
       const sent = { ...estimate, credits: creditsOf(estimate.credits) };
       const ids = { usageId, userId, plan, sessionId, modelId };
       const body: CheckBody = { ...ids, operation: 'message', estimate: sent, holdSeconds };
-      const answer = await askOrGiveUp({ body, idempotencyKey: usageId, userToken }, signal);
+      const answer = await askOrGiveUp({ body, idempotencyKey: usageId, userToken, onAsk }, signal);
       if (answer === null) return { kind: 'granted', hold: unbounded };
       if (answer.kind !== 'granted') return answer;
       return { kind: 'granted', hold: { held: estimate.credits, holdId: answer.holdId, periods: null } };

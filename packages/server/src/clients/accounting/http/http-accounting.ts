@@ -16,6 +16,7 @@ import { createOutboxStore, type OutboxStats } from './outbox-store.ts';
 import { createReadBalance } from './read-balance.ts';
 import { createSendDelivery } from './send-delivery.ts';
 import { createSettleUsage } from './settle-usage.ts';
+import { createSettleWithHolder } from './settle-with-holder.ts';
 
 export interface HttpAccountingOptions {
   readonly database: Database;
@@ -71,9 +72,11 @@ export function createHttpAccounting(options: HttpAccountingOptions): HttpAccoun
   const callService = createCallService({ url, token, clock, fetch });
   const askService = createAskService({ callService, clock, random });
   const outbox = createOutboxStore(database);
+  const service = createSettleUsage({ database, outbox, newId });
   const ledger = createSettleHold({
     ledger: createLedgerStore(database),
     quotas: createQuotaStore(database),
+    service,
     logger,
   });
   const checks = createCheckCredit({ askService, breaker: checkBreaker, failOpen, holdSeconds, logger });
@@ -96,7 +99,7 @@ export function createHttpAccounting(options: HttpAccountingOptions): HttpAccoun
     checkSession: checks.checkSession,
     // The service counts for itself.
     countSession: () => Promise.resolve({ kind: 'granted' }),
-    ...createSettleUsage({ database, outbox, newId, ledger }),
+    ...createSettleWithHolder({ ledger, service }),
     balance: createReadBalance({ askService, breaker: checkBreaker }),
     deliverDue: delivery.deliverDue,
     nudge: delivery.nudge,

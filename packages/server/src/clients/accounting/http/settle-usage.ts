@@ -3,7 +3,7 @@ import type { OutboxBody } from '../../../db/column-types.ts';
 import { isHeldUsage } from '../../../db/conditions.ts';
 import type { Database, Queryable, Tables } from '../../../db/database.ts';
 import type { NewId } from '../../../platform/ids.ts';
-import type { Accounting, Hold } from '../accounting.ts';
+import type { Settling } from '../accounting.ts';
 import type { OutboxStore } from './outbox-store.ts';
 import { creditsOf } from './wire-credits.ts';
 
@@ -11,16 +11,16 @@ export interface SettleUsageOptions {
   readonly database: Pick<Database, 'tables' | 'dialect'>;
   readonly outbox: OutboxStore;
   readonly newId: NewId;
-  /** The ledger that kept the credits before an Accounting Service did. */
-  readonly ledger: Settling;
 }
 
-type Settling = Pick<Accounting, 'settle' | 'release'>;
 type Settlement = Partial<Tables['usageRecords']['$inferInsert']> & { state: 'charged' | 'released'; charged: number };
 
-/** Writes into the caller's transaction what the Accounting Service will be told after it: once for each usage id. */
+/**
+ * Writes into the caller's transaction what the Accounting Service will be told after it: once for each usage id, and
+ * whether or not there is one configured now.
+ */
 export function createSettleUsage(options: SettleUsageOptions): Settling {
-  const { outbox, newId, ledger } = options;
+  const { outbox, newId } = options;
   const { tables, dialect } = options.database;
   const { usageRecords } = tables;
 
@@ -44,9 +44,7 @@ export function createSettleUsage(options: SettleUsageOptions): Settling {
   }
 
   return {
-    async settle(tx, whole) {
-      if (isHeldByLedger(whole.hold)) return ledger.settle(tx, whole);
-      const { usageId, userId, sessionId, modelId, hold, occurredAt, ...charge } = whole;
+    async settle(tx, { usageId, userId, sessionId, modelId, hold, occurredAt, ...charge }) {
       const { inputTokens, outputTokens, credits, absorbed, outcome } = charge;
       const body: OutboxBody = {
         kind: 'record',
@@ -66,17 +64,9 @@ export function createSettleUsage(options: SettleUsageOptions): Settling {
       await settleOnce(tx, body, { state: 'charged', charged: credits, absorbed, ...used });
     },
 
-    async release(tx, whole) {
-      if (isHeldByLedger(whole.hold)) return ledger.release(tx, whole);
-      const { usageId, userId, hold } = whole;
-      const { holdId } = hold;
+    async release(tx, { usageId, userId, hold: { holdId } }) {
       const body: OutboxBody = { kind: 'release', usageId, ...(holdId !== null && { holdId }), userId };
       await settleOnce(tx, body, { state: 'released', charged: 0 });
     },
   };
-}
-
-/** What ran when a server died, which then came back with an Accounting Service: that has never heard of it. */
-function isHeldByLedger({ periods }: Hold): boolean {
-  return periods !== null;
 }

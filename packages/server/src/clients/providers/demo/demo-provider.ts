@@ -22,6 +22,7 @@ export function createDemoProvider({ clock, tokensPerSecond = 30 }: DemoProvider
 
   return {
     unavailableReason: () => null,
+    missingVariable: () => null,
 
     async *stream({ messages, maxTokens }, signal): AsyncGenerator<ProviderEvent> {
       signal.throwIfAborted();

@@ -40,18 +40,18 @@ export function createOpenAiProvider(options: OpenAiProviderOptions): Provider {
   const circuitKey = (model: ProviderModel) =>
     JSON.stringify([model.baseUrl ?? ownBaseUrl, model.providerModel, model.apiKeyEnv ?? null]);
 
-  /** The endpoint, or what is missing in words. The provider's own key never goes to another host. */
+  /** The endpoint, or the name of the variable that is missing. The provider's own key never goes to another host. */
   function endpointOf({ baseUrl, apiKeyEnv }: ProviderModel): Endpoint | string {
     const address = (baseUrl ?? ownBaseUrl).replace(/\/+$/, '');
     if (apiKeyEnv === undefined && baseUrl !== undefined) return { baseUrl: address, apiKey: null };
     const name = apiKeyEnv ?? 'OPENAI_API_KEY';
     const apiKey = (apiKeyEnv === undefined ? options.apiKey : options.lookUp(apiKeyEnv))?.trim() ?? '';
-    return apiKey === '' ? `No API key is configured for this model (${name}).` : { baseUrl: address, apiKey };
+    return apiKey === '' ? name : { baseUrl: address, apiKey };
   }
 
   const attempt: Attempt = async (request, signal) => {
     const endpoint = endpointOf(request.model);
-    if (typeof endpoint === 'string') throw new AttemptFailure(endpoint);
+    if (typeof endpoint === 'string') throw new AttemptFailure(`${endpoint} is not set`);
     const key = circuitKey(request.model);
     const refused = refusals.get(key) ?? new Set<string>();
     refusals.set(key, refused);
@@ -99,7 +99,7 @@ export function createOpenAiProvider(options: OpenAiProviderOptions): Provider {
 
   return createGuardedProvider({
     attempt,
-    missing(model) {
+    missingVariable(model) {
       const endpoint = endpointOf(model);
       return typeof endpoint === 'string' ? endpoint : null;
     },

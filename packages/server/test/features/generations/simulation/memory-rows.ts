@@ -280,6 +280,7 @@ export function createMemoryRows(schedule: Schedule, random: Random): Rows {
           dialect: postgresDialect,
           query,
           transaction,
+          eraseDeleted: () => Promise.resolve(true),
           ping: () => read(() => undefined),
           [Symbol.asyncDispose]: () => Promise.resolve(),
         },

@@ -71,8 +71,9 @@ export function createInstance(name: string, options: InstanceOptions) {
     bufferMilliseconds,
     maxConcurrentGenerations: 5,
   });
-  const messages = createMessageOperations({ database, clock, generations });
+  const messages = createMessageOperations({ database, clock, generations, deleted: () => undefined });
   const sessions = createSessionOperations({
+    deleted: () => undefined,
     ...base,
     generations,
     admitSession: { check: () => Promise.resolve(), count: () => Promise.resolve() },

@@ -1,0 +1,22 @@
+let due: (() => void)[] = [];
+
+/** Calls back at the end of this turn of the event loop, in the order of asking: one `setImmediate` serves all. */
+export function runAtTurnEnd(callback: () => void): void {
+  due.push(callback);
+  if (due.length === 1) setImmediate(runDue);
+}
+
+function runDue(): void {
+  const callbacks = due;
+  due = [];
+  let called = 0;
+  try {
+    for (const callback of callbacks) {
+      called += 1;
+      callback();
+    }
+  } finally {
+    // One that throws must not silence the others.
+    for (const callback of callbacks.slice(called)) runAtTurnEnd(callback);
+  }
+}
