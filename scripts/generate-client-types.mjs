@@ -1,11 +1,12 @@
 // Writes packages/client-sdk/src/app-router.generated.ts from the server's emitted declarations, so that the client's
 // types need no server package; `--check` only compares. Run after `tsc -b packages/server`.
 // `--from <file.d.ts>` reads another declaration file.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { writeGenerated } from './generated-file.mjs';
 
-const target = fileURLToPath(new URL('../packages/client-sdk/src/app-router.generated.ts', import.meta.url));
+const target = new URL('../packages/client-sdk/src/app-router.generated.ts', import.meta.url);
 /** The server's own types that may occur in a router's type: the client has no use for them. */
 const erased = new Set(['RequestContext', 'ProcedureMeta']);
 const published = /^(?:@trpc\/server(?:\/.+)?|@chat-service\/shared\/.+)$/u;
@@ -24,10 +25,7 @@ function run(args) {
       ? fileURLToPath(new URL('../packages/server/dist/app-router.d.ts', import.meta.url))
       : resolve(args[from + 1]);
   const text = generate(readFileSync(source, 'utf8').replaceAll('\r\n', '\n'));
-  if (read(target) === text) return;
-  if (args.includes('--check')) throw new Error('the client types differ from the server: run npm run generate');
-  writeFileSync(target, text);
-  console.log(`wrote ${target}`);
+  writeGenerated(target, text, 'the client types differ from the server');
 }
 
 /** The text of the generated module, from the text of app-router.d.ts. */
@@ -98,14 +96,5 @@ function* namedImports(declarations) {
       if (name.includes(' as ')) throw new Error(`import ${name} of ${module} is renamed, which is not supported`);
       yield { name, module };
     }
-  }
-}
-
-function read(file) {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    if (error.code === 'ENOENT') return null;
-    throw error;
   }
 }

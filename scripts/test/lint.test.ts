@@ -58,7 +58,7 @@ beforeAll(async () => {
   for (const { code, filename } of (await lint(tree)).diagnostics) {
     found.set(filename, [...(found.get(filename) ?? []), code ?? 'syntax']);
   }
-}, 60_000);
+});
 
 afterAll(async () => {
   await rm(tree, { recursive: true, force: true });

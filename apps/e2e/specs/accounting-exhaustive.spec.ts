@@ -105,7 +105,6 @@ describeEachDatabase(
 
     it.each(names.flatMap((name) => lengths.map((times) => [name, times] as const)))(
       'charges once or gives back where %s (%i in a row)',
-      { timeout: 120_000 },
       async (name, times) => {
         const fault = faults[name];
         if (fault === undefined) throw new Error('there is no such fault');

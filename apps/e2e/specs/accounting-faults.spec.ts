@@ -68,7 +68,8 @@ async function playWorld(kind: World['kind'], own: readonly number[], tally: Tal
     serve: false,
     models: runModels,
     accounting: { token: serviceToken },
-    env: { MAX_CONCURRENT_GENERATIONS: '100' },
+    // What a dead server has renewed in its last moment runs out while the books are waited for.
+    env: { MAX_CONCURRENT_GENERATIONS: '100', LEASE_SECONDS: '15' },
   });
   const journal = await openAccountingJournal(world);
   await using server = await startRestartingServer(world, journal);

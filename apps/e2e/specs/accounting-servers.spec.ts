@@ -14,62 +14,58 @@ import { fakeFaults } from '../src/fake-accounting.ts';
 
 describeEachDatabase('a server that ends', (kind) => {
   if (isWhole(kind)) {
-    it(
-      'waits for no delivery at SIGTERM; the next one makes it, and knows no token of a user',
-      { timeout: 90_000 },
-      async () => {
-        await using started = await startAccountingWorld(kind, {
-          serve: false,
-          env: { SHUTDOWN_GRACE_SECONDS: '0', LEASE_SECONDS: '9', LOG_LEVEL: 'debug', LOG_PAYLOADS: 'full' },
-        });
-        const { world, journal } = started;
-        const user = await started.user();
-        const first = await world.spawn();
-        const made = await user.call('session.create', {}, first.url);
-        const { sessionId } = made.result as { sessionId: string };
-        const { streamId } = await user.streamUntil(sessionId, 2, {}, first.url);
-        world.accounting.fault('record', fakeFaults.hang);
-        first.kill('SIGTERM');
-        expect(await first.exited).toBe(0);
-        const { outbox, usage } = await journal.rows();
-        expect(outbox).toMatchObject([{ usageId: streamId, state: 'pending' }]);
-        expect(usage).toMatchObject([{ usageId: streamId, state: 'charged', charged: costOf(promptTokens, 2) }]);
-        expect(world.accounting.chargesOf(streamId)).toEqual([]);
-        world.accounting.clearFaults();
+    it('waits for no delivery at SIGTERM; the next one makes it, and knows no token of a user', async () => {
+      await using started = await startAccountingWorld(kind, {
+        serve: false,
+        env: { SHUTDOWN_GRACE_SECONDS: '0', LEASE_SECONDS: '9', LOG_LEVEL: 'debug', LOG_PAYLOADS: 'full' },
+      });
+      const { world, journal } = started;
+      const user = await started.user();
+      const first = await world.spawn();
+      const made = await user.call('session.create', {}, first.url);
+      const { sessionId } = made.result as { sessionId: string };
+      const { streamId } = await user.streamUntil(sessionId, 2, {}, first.url);
+      world.accounting.fault('record', fakeFaults.hang);
+      first.kill('SIGTERM');
+      expect(await first.exited).toBe(0);
+      const { outbox, usage } = await journal.rows();
+      expect(outbox).toMatchObject([{ usageId: streamId, state: 'pending' }]);
+      expect(usage).toMatchObject([{ usageId: streamId, state: 'charged', charged: costOf(promptTokens, 2) }]);
+      expect(world.accounting.chargesOf(streamId)).toEqual([]);
+      world.accounting.clearFaults();
 
-        const second = await world.spawn();
-        await vi.waitFor(() => expect(world.accounting.chargesOf(streamId)).toHaveLength(1), patience);
-        await journal.check();
-        expect(world.accounting.totals(user.id)).toMatchObject({ held: 0, spent: costOf(promptTokens, 2) });
-        const record = world.accounting.requests.findLast(({ operation }) => operation === 'record');
-        expect(record?.body).toMatchObject({ outcome: 'interrupted', outputTokens: 2 });
+      const second = await world.spawn();
+      await vi.waitFor(() => expect(world.accounting.chargesOf(streamId)).toHaveLength(1), patience);
+      await journal.check();
+      expect(world.accounting.totals(user.id)).toMatchObject({ held: 0, spent: costOf(promptTokens, 2) });
+      const record = world.accounting.requests.findLast(({ operation }) => operation === 'record');
+      expect(record?.body).toMatchObject({ outcome: 'interrupted', outputTokens: 2 });
 
-        // And after a SIGKILL what had been stored by then is charged by whoever recovers it.
-        const { streamId: killed } = await user.streamUntil(sessionId, 2, {}, second.url);
-        second.kill('SIGKILL');
-        await second.exited;
-        expect(world.accounting.openHolds().map(({ usageId }) => usageId)).toEqual([killed]);
-        await using third = await world.spawn();
-        // On Postgres nobody takes it before its lease is over.
-        await journal.letWaitsPass();
-        await journal.check();
-        const told = world.accounting.requestsOf(killed).map(({ body }) => body);
-        expect(told.at(-1)).toMatchObject({ outcome: 'interrupted', outputTokens: 2, messageId: killed });
-        expect(world.accounting.chargesOf(killed)).toHaveLength(1);
+      // And after a SIGKILL what had been stored by then is charged by whoever recovers it.
+      const { streamId: killed } = await user.streamUntil(sessionId, 2, {}, second.url);
+      second.kill('SIGKILL');
+      await second.exited;
+      expect(world.accounting.openHolds().map(({ usageId }) => usageId)).toEqual([killed]);
+      await using third = await world.spawn();
+      // On Postgres nobody takes it before its lease is over.
+      await journal.letWaitsPass();
+      await journal.check();
+      const told = world.accounting.requestsOf(killed).map(({ body }) => body);
+      expect(told.at(-1)).toMatchObject({ outcome: 'interrupted', outputTokens: 2, messageId: killed });
+      expect(world.accounting.chargesOf(killed)).toHaveLength(1);
 
-        const lines = [...first.logs, ...second.logs, ...third.logs];
-        expect(lines.length).toBeGreaterThan(2);
-        for (const secret of [user.token, user.token.split('.')[2] ?? '', serviceToken]) {
-          expect(lines.filter((line) => line.includes(secret))).toEqual([]);
-          expect(started.rawFilesWith(secret)).toEqual([]);
-        }
-      },
-    );
+      const lines = [...first.logs, ...second.logs, ...third.logs];
+      expect(lines.length).toBeGreaterThan(2);
+      for (const secret of [user.token, user.token.split('.')[2] ?? '', serviceToken]) {
+        expect(lines.filter((line) => line.includes(secret))).toEqual([]);
+        expect(started.rawFilesWith(secret)).toEqual([]);
+      }
+    });
   }
 
   // A SQLite file has one server.
   if (kind === 'postgres') {
-    it('is one of two: a user of both spends what there is, once', { timeout: 60_000 }, async () => {
+    it('is one of two: a user of both spends what there is, once', async () => {
       await using started = await startAccountingWorld(kind);
       const { world, journal } = started;
       await using other = await world.spawn();

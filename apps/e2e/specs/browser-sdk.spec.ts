@@ -44,38 +44,34 @@ it('the client imports nothing that a browser lacks', async () => {
 if (chromiumPath === null) {
   console.warn('There is no Chromium on this machine: the client is not tried in a browser.');
 } else {
-  it(
-    'the client streams, lists and is refused in a browser, from a page of another origin',
-    { timeout: 60_000 },
-    async () => {
-      await using world = await startWorld({ kind: 'sqlite' });
-      await using served = await serveModulePage(app);
-      await using opened = await openBrowserPage();
-      const { page, errors } = opened;
-      const message = 'Hello from a browser';
-      const chunks = ['one', ' two', ' three'];
-      world.openai.script(message, { chunks, hold: 'every' });
-      await page.goto(served.url);
-      await page.waitForFunction('window.chat');
-      const asked = { url: world.url, token: await world.token(), refused: 'not a token', message };
-      // Of the page's own world: nothing of it is typed here.
-      const outcome = page.evaluate(`chat(${JSON.stringify(asked)})`);
-      const call = await callFor(world.openai, message);
-      for (const [index] of chunks.entries()) {
-        await releaseChunk(call, index);
-        const soFar = chunks.slice(0, index + 1).join('');
-        await vi.waitFor(async () => expect(await page.evaluate('seen.text')).toBe(soFar), patience);
-      }
-      call.releaseAll();
-      await outcome;
-      expect(await page.evaluate('seen.outcome')).toEqual({
-        status: 'complete',
-        content: 'one two three',
-        titles: ['From a browser'],
-        refusal: ['BadRequestError', 'BAD_REQUEST'],
-      });
-      // The browser tells of refused calls by itself.
-      expect(errors.filter((text) => !text.startsWith('Failed to load resource'))).toEqual([]);
-    },
-  );
+  it('the client streams, lists and is refused in a browser, from a page of another origin', async () => {
+    await using world = await startWorld({ kind: 'sqlite' });
+    await using served = await serveModulePage(app);
+    await using opened = await openBrowserPage();
+    const { page, errors } = opened;
+    const message = 'Hello from a browser';
+    const chunks = ['one', ' two', ' three'];
+    world.openai.script(message, { chunks, hold: 'every' });
+    await page.goto(served.url);
+    await page.waitForFunction('window.chat');
+    const asked = { url: world.url, token: await world.token(), refused: 'not a token', message };
+    // Of the page's own world: nothing of it is typed here.
+    const outcome = page.evaluate(`chat(${JSON.stringify(asked)})`);
+    const call = await callFor(world.openai, message);
+    for (const [index] of chunks.entries()) {
+      await releaseChunk(call, index);
+      const soFar = chunks.slice(0, index + 1).join('');
+      await vi.waitFor(async () => expect(await page.evaluate('seen.text')).toBe(soFar), patience);
+    }
+    call.releaseAll();
+    await outcome;
+    expect(await page.evaluate('seen.outcome')).toEqual({
+      status: 'complete',
+      content: 'one two three',
+      titles: ['From a browser'],
+      refusal: ['BadRequestError', 'BAD_REQUEST'],
+    });
+    // The browser tells of refused calls by itself.
+    expect(errors.filter((text) => !text.startsWith('Failed to load resource'))).toEqual([]);
+  });
 }

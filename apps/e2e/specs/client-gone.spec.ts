@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { patience } from '../src/call-for.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
 import { releaseChunks } from '../src/held-answer.ts';
 import { watcherKinds } from '../src/watchers.ts';
@@ -28,7 +29,7 @@ describeEachDatabase('a client that goes away for good', (kind) => {
     watched.unsubscribe();
     watcher.cut();
     await watcher[Symbol.asyncDispose]();
-    await vi.waitFor(() => expect(world.app.transportStats()).toMatchObject({ connections: 0, inFlight: 0 }));
+    await vi.waitFor(() => expect(world.app.transportStats()).toMatchObject({ connections: 0, inFlight: 0 }), patience);
 
     const call = await world.openai.call(index);
     await releaseChunks(call, 0, chunks.length + 1);
@@ -37,7 +38,7 @@ describeEachDatabase('a client that goes away for good', (kind) => {
       const read = await trpc.session.get.query({ sessionId });
       expect(read.session).toMatchObject({ status: 'idle', activeStreamId: null, messageCount: 2 });
       return read.messages[1];
-    });
+    }, patience);
     expect(stored).toMatchObject({
       content: chunks.join(''),
       status: 'complete',
@@ -63,13 +64,13 @@ describeEachDatabase('a client that goes away for good', (kind) => {
     await releaseChunks(call, 0, 1);
     gone.abort();
     await refused;
-    await vi.waitFor(() => expect(world.app.transportStats().inFlight).toBe(0));
+    await vi.waitFor(() => expect(world.app.transportStats().inFlight).toBe(0), patience);
     call.releaseAll();
     await call.ended;
     await vi.waitFor(async () => {
       const { messages } = await trpc.message.list.query({ sessionId });
       expect(messages[1]).toMatchObject({ content: chunks.join(''), status: 'complete' });
-    });
+    }, patience);
     expect(call.state).toBe('finished');
   });
 });

@@ -2,8 +2,11 @@ import type { ProbePoint } from '@chat-service/server/features/generations/probe
 import { isTerminalEvent } from '@chat-service/shared/events';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { DatabaseKind } from '../../../packages/server/test/support/databases.ts';
+import { openRawSql } from '../../../packages/server/test/support/raw-sql.ts';
+import { patience } from '../src/call-for.ts';
 import { collect, textOf } from '../src/collect.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
+import { createHandClock } from '../src/hand-clock.ts';
 import { openInvariants, type Invariants } from '../src/invariants.ts';
 import type { ServerProcess } from '../src/server-child.ts';
 import { openTrpcClient } from '../src/trpc-client.ts';
@@ -42,16 +45,19 @@ const inTransactions = ['claimed', 'admitting', 'the third streaming', 'ending',
 const crashesOn = (kind: DatabaseKind) =>
   kind === 'sqlite' || soak !== undefined ? crashes : crashes.filter(({ name }) => inTransactions.includes(name));
 
-/** Two starts of a process and a lease, five side by side. */
-const patient = { timeout: 60_000 };
+/** So long that none runs out by itself; a third of it lies between two looks for those that have. */
+const leaseSeconds = 600;
+const isLook = (milliseconds: number) => milliseconds > 190_000 && milliseconds <= (leaseSeconds * 1000) / 3;
 
 describeEachDatabase('SIGKILL', (kind) => {
+  const clock = createHandClock(isLook);
   let world: World;
   let invariants: Invariants;
   /** Of a SQLite file: the server that has recovered from one crash is the one to crash next. */
   let lone: ServerProcess | undefined;
   beforeAll(async () => {
-    world = await startWorld({ kind, serve: kind === 'postgres' });
+    const env = { LEASE_SECONDS: `${leaseSeconds}` };
+    world = await startWorld({ kind, clock, env, serve: kind === 'postgres' });
     if (kind === 'sqlite') lone = await world.spawn();
     invariants = await openInvariants(world);
   });
@@ -71,7 +77,7 @@ describeEachDatabase('SIGKILL', (kind) => {
     const reader = collect((subscriber) => trpc.message.stream.subscribe(request, subscriber));
     const called = () => world.openai.calls.filter((call) => call.lastUserMessage === message);
     if (point === null) {
-      await vi.waitFor(() => expect(called()).toHaveLength(1), { timeout: 20_000, interval: 10 });
+      await vi.waitFor(() => expect(called()).toHaveLength(1), { ...patience, interval: 10 });
       victim.kill('SIGKILL');
     }
     if (goesOn === true) {
@@ -79,7 +85,7 @@ describeEachDatabase('SIGKILL', (kind) => {
         const { segments } = await invariants.rows(sessionId);
         expect(segments.map(({ text }) => text)).toEqual(['a']);
       };
-      await vi.waitFor(checkpointed, { timeout: 20_000, interval: 20 });
+      await vi.waitFor(checkpointed, { ...patience, interval: 20 });
       called()[0]?.releaseAll();
     }
     expect(await victim.exited).toBe('SIGKILL');
@@ -93,13 +99,16 @@ describeEachDatabase('SIGKILL', (kind) => {
       lone = await world.spawn();
       return lone.url;
     }
-    await invariants.settled(sessionId);
+    // Whoever is dead has its lease no more.
+    await using sql = openRawSql(world.databaseUrl);
+    await sql.run(`update generations set lease_expires_at = to_timestamp(0) where session_id = '${sessionId}'`);
+    await clock.passUntil(invariants.settled(sessionId));
     return world.url;
   }
 
   // On Postgres the crashes go on side by side, each in a process of its own, beside one server that survives.
   describe('at a moment of the life of an answer', { concurrent: kind === 'postgres' }, () => {
-    it.each(crashesOn(kind))('$name: the next server puts everything right', patient, async (plan) => {
+    it.each(crashesOn(kind))('$name: the next server puts everything right', async (plan) => {
       const { request, reader, called } = await crash(plan);
       const { sessionId, message } = request;
       await using connection = openTrpcClient(await recover(sessionId), () => world.token(plan.name));

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { patience } from '../src/call-for.ts';
 import type { ServerProcess } from '../src/server-child.ts';
 import { startWorld, type World } from '../src/world.ts';
 
@@ -38,7 +39,7 @@ function found(canaries: readonly string[]): string[] {
 const hurry = () => server.arm({ shiftSeconds: 5 });
 
 const untilFound = (canaries: readonly string[], expected: readonly string[]) =>
-  vi.waitFor(() => expect(found(canaries)).toEqual(expected), { timeout: 10_000 });
+  vi.waitFor(() => expect(found(canaries)).toEqual(expected), patience);
 
 let conversations = 0;
 /** With words that no file of a database may hold once they are deleted; capitals, so that no folded copy is overlooked. */
@@ -95,7 +96,7 @@ it('comes to it once an older read is over, and serves everybody meanwhile', asy
   using reader = openReader();
   await trpc.session.delete.mutate({ sessionId });
   await hurry();
-  await vi.waitFor(() => expect(server.logs.join()).toContain('it is being read'), { timeout: 10_000 });
+  await vi.waitFor(() => expect(server.logs.join()).toContain('it is being read'), patience);
   await trpc.session.create.mutate({});
   expect(found(words)).toEqual(words);
   reader.exec('commit');

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { chromiumPath, openBrowserPage, type BrowserPage } from '../src/browser.ts';
+import { chromiumPath, openBrowserPage } from '../src/browser.ts';
 import { patience } from '../src/call-for.ts';
 import { callRest } from '../src/rest.ts';
 import { startWorld, type World } from '../src/world.ts';
@@ -25,13 +25,8 @@ if (chromiumPath === null) {
   console.warn('There is no Chromium on this machine: the documentation page is not tried in a browser.');
 } else {
   describe('the documentation page in Chromium', () => {
-    let opened: BrowserPage;
-    beforeAll(async () => {
-      opened = await openBrowserPage();
-    });
-    afterAll(() => opened[Symbol.asyncDispose]());
-
-    it('lists the sessions of whom a pasted token is, and asks no other host', { timeout: 60_000 }, async () => {
+    it('lists the sessions of whom a pasted token is, and asks no other host', async () => {
+      await using opened = await openBrowserPage();
       const { page, asked, refused, errors } = opened;
       const { body } = await callRest<{ sessionId: string }>(world, 'POST /api/chat/sessions', {
         body: { title: 'Seen in a browser' },
@@ -60,7 +55,9 @@ if (chromiumPath === null) {
 
     // Without this the silence above could be deafness.
     it('could not ask one if it wanted to, and it would be noticed', async () => {
+      await using opened = await openBrowserPage();
       const { page, asked, refused } = opened;
+      await page.goto(`${world.url}/api/docs`);
       const elsewhere = 'https://elsewhere.example';
       await page.evaluate(
         `new Image().src = '${elsewhere}/image.png'; void fetch('${elsewhere}/data').catch(() => {});`,

@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { patience } from '../src/call-for.ts';
 import { collect, textOf } from '../src/collect.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
 import { createGates, type Gates } from '../src/gates.ts';
+import { createHandClock, type HandClock } from '../src/hand-clock.ts';
 import { openInvariants, type Invariants } from '../src/invariants.ts';
 import type { TrpcConnection } from '../src/trpc-client.ts';
 import { startWorld, type World } from '../src/world.ts';
@@ -9,13 +11,16 @@ import { startWorld, type World } from '../src/world.ts';
 // An owner that waits at a gate is one that was frozen there: its lease runs out, and it comes back too late.
 describeEachDatabase('an owner that comes back too late', (kind) => {
   let gates: Gates;
+  let clock: HandClock;
   let world: World;
   let invariants: Invariants;
   let trpc: TrpcConnection['trpc'];
   beforeEach(async () => {
     gates = createGates();
+    // What is frozen has no heartbeat: each comes by hand.
+    clock = createHandClock((milliseconds) => milliseconds === 1000);
     // The lease is ended by hand, so nobody looks for expired ones before those who meet one.
-    world = await startWorld({ kind, probe: gates.probe, env: { LEASE_SECONDS: '600' } });
+    world = await startWorld({ kind, clock, probe: gates.probe, env: { LEASE_SECONDS: '600' } });
     invariants = await openInvariants(world);
     ({ trpc } = world.trpc());
   });
@@ -94,12 +99,14 @@ describeEachDatabase('an owner that comes back too late', (kind) => {
     world.openai.script('Nearly', { chunks: ['a', 'b', 'c'], hold: [1] });
     const request = { sessionId, message: 'Nearly', idempotencyKey: 'nearly' };
     const reader = collect((subscriber) => trpc.message.stream.subscribe(request, subscriber));
+    await reader.until(2);
+    clock.pass();
     const checkpointed = async () => expect((await invariants.rows()).segments).toMatchObject([{ text: 'a' }]);
-    await vi.waitFor(checkpointed, { timeout: 5000, interval: 20 });
+    await vi.waitFor(checkpointed, { ...patience, interval: 20 });
     const gate = gates.hold('ending');
     world.openai.calls[0]?.release();
     const streamId = await gate.reached;
-    await vi.waitFor(() => expect(textOf(reader.events)).toBe('abc'), { interval: 5 });
+    await vi.waitFor(() => expect(textOf(reader.events)).toBe('abc'), { ...patience, interval: 5 });
     return { sessionId, gate, request, reader, streamId };
   }
 

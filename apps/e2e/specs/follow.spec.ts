@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { patience } from '../src/call-for.ts';
 import { collect, textOf, type Received } from '../src/collect.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
 import type { FakePlan } from '../src/fake-openai.ts';
@@ -133,7 +134,7 @@ describeEachDatabase('following an answer', (kind) => {
     const whole = long.join('');
     await vi.waitFor(() => {
       for (const { before, reader } of readers) expect(textAfter(before, reader).length).toBe(whole.length);
-    }, 10_000);
+    }, patience);
     // Those who have missed what is gone get it in one piece; the others what they lack as it was.
     expect(
       readers.map(({ before, reader }) => Math.sign(before.length + reader.events.length - watched.events.length)),
@@ -170,7 +171,7 @@ describeEachDatabase('following an answer after its buffer time', (kind) => {
       const nothing = follow(trpc, { sessionId });
       await nothing.done;
       expect(nothing.events).toEqual([]);
-    });
+    }, patience);
     await expectAnyPlace(world, { user, sessionId, streamId, events });
   });
 });

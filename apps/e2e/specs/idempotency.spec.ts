@@ -1,26 +1,28 @@
 import type { StreamMessageInput } from '@chat-service/shared/message-api';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { letThrough } from '../src/account-queue.ts';
 import { callFor, patience } from '../src/call-for.ts';
 import { collect, textOf } from '../src/collect.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
 import type { FakeCall } from '../src/fake-openai.ts';
-import { createProbeGate } from '../src/probe-gate.ts';
+import { createGates } from '../src/gates.ts';
+import { createHandClock } from '../src/hand-clock.ts';
+import { isAnyLimit, isLimit, limitedModels } from '../src/model-limits.ts';
 import { callOverHttp } from '../src/raw-http.ts';
 import { refusalOf } from '../src/refusal.ts';
 import { startWorld, type World } from '../src/world.ts';
 
 describeEachDatabase('idempotency', (kind) => {
-  const gate = createProbeGate();
+  const gates = createGates();
+  const clock = createHandClock(isAnyLimit);
   let world: World;
   beforeAll(async () => {
     world = await startWorld({
       kind,
-      probe: gate.probe,
+      probe: gates.probe,
+      clock,
       env: { SHUTDOWN_GRACE_SECONDS: '0' },
-      models: [
-        { id: 'hasty-model', timeouts: { firstToken: 0.3, idle: 0.3 } },
-        { id: 'keyless-model', apiKeyEnv: 'NO_SUCH_KEY' },
-      ],
+      models: [...limitedModels, { id: 'keyless-model', apiKeyEnv: 'NO_SUCH_KEY' }],
     });
   });
   afterAll(() => world[Symbol.asyncDispose]());
@@ -42,7 +44,7 @@ describeEachDatabase('idempotency', (kind) => {
   const callsFor = (text: string): FakeCall[] =>
     world.openai.calls.filter(({ lastUserMessage }) => lastUserMessage === text);
   async function claimsTried(count: number): Promise<void> {
-    await vi.waitFor(() => expect(gate.count('claiming')).toBeGreaterThanOrEqual(count), patience);
+    await vi.waitFor(() => expect(gates.count('claiming')).toBeGreaterThanOrEqual(count), patience);
   }
 
   describe('50 parallel sends under one key', () => {
@@ -204,27 +206,33 @@ describeEachDatabase('idempotency', (kind) => {
     });
 
     it('gives the copies that waited the same refusal', async () => {
-      const { trpc, sessionId, send, stream, read } = await newcomer();
+      const { user, trpc, sessionId, send, stream, read } = await newcomer();
       const request = { sessionId, idempotencyKey: 'refused' };
-      const claimed = gate.hold('claimed');
-      const tried = gate.count('claiming');
+      const claimed = gates.hold('claimed');
+      const tried = gates.count('claiming');
       const first = refusalOf(send(request));
       await claimed.reached;
-      const copies = [
-        refusalOf(send(request)),
-        refusalOf(trpc.message.start.mutate(request)),
-        refusalOf(stream(request).done),
-      ];
-      await claimsTried(tried + 4);
-      // Each copy has been seen; its one transaction comes before those of the calls made now.
-      for (let round = 0; round < 3; round += 1) await trpc.session.create.mutate({});
-      const claims = gate.count('claimed');
+      let copies: Promise<unknown>[] = [];
+      await letThrough(world, {
+        userId: user,
+        count: 3,
+        async begin() {
+          copies = [
+            refusalOf(send(request)),
+            refusalOf(trpc.message.start.mutate(request)),
+            refusalOf(stream(request).done),
+          ];
+          await claimsTried(tried + 4);
+        },
+        last: () => trpc.session.create.mutate({}),
+      });
+      const claims = gates.count('claimed');
       claimed.release();
       const refusal = await first;
       expect(refusal).toMatchObject({ code: 'BAD_REQUEST', httpStatus: 400 });
       for (const copy of await Promise.all(copies))
         expect(copy).toMatchObject({ code: 'BAD_REQUEST', httpStatus: 400 });
-      expect(gate.count('claimed')).toBe(claims);
+      expect(gates.count('claimed')).toBe(claims);
       expect(await read()).toEqual([]);
     });
   });
@@ -238,7 +246,7 @@ describeEachDatabase('idempotency', (kind) => {
       const call = await callFor(world.openai, request.message);
       await call.reached(1);
       await first.until(2);
-      const tried = gate.count('claiming');
+      const tried = gates.count('claiming');
       const sent = send(request);
       const second = stream(request);
       await second.until(2);
@@ -295,19 +303,21 @@ describeEachDatabase('idempotency', (kind) => {
 
     it.each([
       ['MODEL_ERROR', 502, 'test-model', { fault: { at: 1, kind: 'error' } }],
-      ['MODEL_TIMEOUT', 504, 'hasty-model', { fault: { at: 1, kind: 'stall' } }],
+      ['MODEL_TIMEOUT', 504, 'idle-model', { fault: { at: 1, kind: 'stall' } }],
     ] as const)('tells %s to whoever follows, and to every repeat', async (code, httpStatus, modelId, plan) => {
       const { user, sessionId, send, stream, read } = await newcomer();
       const request = { sessionId, message: `${code} ${user}`, idempotencyKey: code, modelId };
       world.openai.script(request.message, { chunks: ['half', ' whole'], hold: [0], ...plan });
       const first = stream(request);
       const call = await callFor(world.openai, request.message);
-      const tried = gate.count('claiming');
+      const tried = gates.count('claiming');
       const sent = refusalOf(send(request));
       const second = stream(request);
       await claimsTried(tried + 2);
       call.releaseAll();
-      await Promise.all([first.done, second.done]);
+      const ended = Promise.all([first.done, second.done]);
+      await first.until(2);
+      await clock.passUntil(ended, isLimit('idle'));
       const problem = await sent;
 
       const [question, answer] = await read();

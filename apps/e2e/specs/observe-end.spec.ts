@@ -2,6 +2,7 @@ import type { ObservationEvent } from '@chat-service/shared/events';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { callFor, patience } from '../src/call-for.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
+import { isEndOfToken, tokenLife } from '../src/ending-tokens.ts';
 import { expectIncreasing } from '../src/expect-increasing.ts';
 import { follow } from '../src/follow.ts';
 import { createHandClock } from '../src/hand-clock.ts';
@@ -13,16 +14,13 @@ import { essence } from '../src/told-list.ts';
 
 /** Roles are looked at so often. */
 const isRole = (milliseconds: number) => milliseconds === 30_000;
-/** A life that no other token has. */
-const expiresIn = 5000;
-const isToken = (milliseconds: number) => milliseconds > 4_000_000 && milliseconds <= 5_030_000;
 
 const chunks = Array.from({ length: 300 }, (_, index) => `${index} `);
 /** Up to here all have seen everything; from there on nobody is told who may look no longer. */
 const [seenByAll, afterEnd] = [2, 290];
 
 describeEachDatabase('an observation to which text is streaming', (kind) => {
-  const clock = createHandClock((milliseconds) => isRole(milliseconds) || isToken(milliseconds));
+  const clock = createHandClock((milliseconds) => isRole(milliseconds) || isEndOfToken(milliseconds));
   let supervised: Supervised;
   beforeAll(async () => {
     supervised = await supervisedWorld({ kind, clock });
@@ -35,7 +33,7 @@ describeEachDatabase('an observation to which text is streaming', (kind) => {
     const { trpc } = world.trpc('alice');
     const { sessionId } = await trpc.session.create.mutate({});
     const pat = `pat-${reason}`;
-    const token = await world.token(pat, { role: 'supervisor', issuedIn: -60, expiresIn });
+    const token = await world.token(pat, { role: 'supervisor', issuedIn: -60, expiresIn: tokenLife });
     await using socket = await openRawSocket(world.url, { token });
     const ending = await observeRaw(socket, sessionId);
     const path = `GET /api/chat/sessions/${sessionId}/observe`;
@@ -62,7 +60,7 @@ describeEachDatabase('an observation to which text is streaming', (kind) => {
       clock.pass(isRole);
     } else {
       // Of both connections what is said just before the end.
-      clock.pass(isToken, 2);
+      clock.pass(isEndOfToken, 2);
     }
     const ended = { type: 'observer', status: 'ended', reason };
     await ending.until('ended');
@@ -77,7 +75,7 @@ describeEachDatabase('an observation to which text is streaming', (kind) => {
     // Whatever was sent over this connection before is here with the answer.
     await socket.call('query', 'session.list', {});
     expect(ending.isOver()).toBe(reason === 'role');
-    clock.pass(isToken);
+    clock.pass(isEndOfToken);
     expect(await socket.closed).toBe(4401);
     expect(await stream.over).toBe('ended');
     expect({ socket: ending.told.length, stream: stream.events.length }).toEqual(last);

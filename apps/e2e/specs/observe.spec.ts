@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { callFor } from '../src/call-for.ts';
+import { callFor, patience } from '../src/call-for.ts';
 import { callOver, doors } from '../src/call-over.ts';
 import { collect } from '../src/collect.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
@@ -7,18 +7,16 @@ import { expectIncreasing } from '../src/expect-increasing.ts';
 import { createGates } from '../src/gates.ts';
 import { observe, openSupervisor } from '../src/observe.ts';
 import { callRest, openRestStream } from '../src/rest.ts';
-import { createShiftedClock } from '../src/shifted-clock.ts';
 import { essence, type Told } from '../src/told-list.ts';
 import type { TrpcConnection } from '../src/trpc-client.ts';
 import { startWorld, type World } from '../src/world.ts';
 
 describeEachDatabase('a supervisor who observes', (kind) => {
   const gates = createGates();
-  const clock = createShiftedClock();
   let world: World;
   let sue: TrpcConnection;
   beforeAll(async () => {
-    world = await startWorld({ kind, clock, probe: gates.probe });
+    world = await startWorld({ kind, probe: gates.probe });
     sue = openSupervisor(world);
   });
   afterAll(async () => {
@@ -106,7 +104,7 @@ describeEachDatabase('a supervisor who observes', (kind) => {
     await observer.until('idle');
     expect(observer.text()).toBe('abcd');
     expect((await stored()).at(-1)?.content).toBe('abcd');
-    await vi.waitFor(() => expect(plain.events.some(({ name }) => name === 'done')).toBe(true));
+    await vi.waitFor(() => expect(plain.events.some(({ name }) => name === 'done')).toBe(true), patience);
     const texts = plain.events.map(({ data }) => (data.type === 'chunk' ? data.text : '')).join('');
     expect(texts).toBe('abcd');
     // What is told to all has the same id at every door.
@@ -267,7 +265,7 @@ describeEachDatabase('a supervisor who observes', (kind) => {
     observer.leave();
     call.releaseAll();
     await call.ended;
-    await vi.waitFor(async () => expect((await stored()).at(-1)?.status).toBe('complete'));
+    await vi.waitFor(async () => expect((await stored()).at(-1)?.status).toBe('complete'), patience);
     await world.restart();
     await using again = openSupervisor(world);
     const back = observe(again.trpc, sessionId, id);

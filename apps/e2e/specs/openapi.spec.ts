@@ -5,6 +5,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { createParser } from 'eventsource-parser';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { patience } from '../src/call-for.ts';
 import { createGoodCalls, type Conversation, type GoodCall, type GoodCalls } from '../src/good-calls.ts';
 import { readDocument, type DocumentOperation, type ReadDocument } from '../src/openapi-document.ts';
 import { startPrism } from '../src/prism.ts';
@@ -123,7 +124,7 @@ describe('the OpenAPI document', () => {
     expect(JSON.parse(text)).toEqual(JSON.parse(readFileSync(join(root, 'docs/openapi.json'), 'utf8')));
   });
 
-  it('passes the recommended rules of Redocly and Spectral without a warning', { timeout: 60_000 }, async () => {
+  it('passes the recommended rules of Redocly and Spectral without a warning', async () => {
     await using tools = createTools();
     tools.write('redocly.yaml', 'extends: [recommended]\n');
     tools.write('spectral.yaml', 'extends: ["spectral:oas"]\n');
@@ -137,7 +138,7 @@ describe('the OpenAPI document', () => {
     expect(JSON.parse(spectral.stdout)).toEqual([]);
   });
 
-  it('describes what every operation answers', { timeout: 60_000 }, async () => {
+  it('describes what every operation answers', async () => {
     expect(document.operations.map(({ operationId }) => operationId).toSorted()).toEqual(
       Object.keys(goodCalls).toSorted(),
     );
@@ -151,12 +152,12 @@ describe('the OpenAPI document', () => {
         const body = await expectAsDocumented(operation, response);
         expect([operation.operationId, status, body]).toEqual([operation.operationId, call.status, body]);
         // A 202 is still writing when it is told.
-        if (status === 202) await vi.waitFor(async () => expect(await isIdle(at)).toBe(true), 10_000);
+        if (status === 202) await vi.waitFor(async () => expect(await isIdle(at)).toBe(true), patience);
       }
     }
   });
 
-  it('holds through a proxy that validates every request and answer', { timeout: 60_000 }, async () => {
+  it('holds through a proxy that validates every request and answer', async () => {
     await using prism = await startPrism(world.url, { errors: true });
     const { url } = prism;
     for (const operation of document.operations) {
@@ -202,7 +203,7 @@ describe('the OpenAPI document', () => {
     }
   });
 
-  it('lists the refusals that every operation of a kind can give', { timeout: 60_000 }, async () => {
+  it('lists the refusals that every operation of a kind can give', async () => {
     const at = await conversation();
     const unknown = '01890a5d-ac96-774b-bcce-b302099a8057';
     for (const operation of document.operations) {
@@ -224,7 +225,7 @@ describe('the OpenAPI document', () => {
     }
   });
 
-  it('lists the refusals that the state of a session brings about', { timeout: 60_000 }, async () => {
+  it('lists the refusals that the state of a session brings about', async () => {
     const at = await conversation();
     const path = { sessionId: at.sessionId };
     const expectRefused = async (operationId: string, call: Omit<GoodCall, 'status'>, status: number, code: string) => {
@@ -251,7 +252,7 @@ describe('the OpenAPI document', () => {
     const messageId = at.userMessageId;
     await expectRefused('deleteMessage', { path: { ...path, messageId } }, 409, 'GENERATION_IN_PROGRESS');
     call.releaseAll();
-    await vi.waitFor(async () => expect(await isIdle(at)).toBe(true), 10_000);
+    await vi.waitFor(async () => expect(await isIdle(at)).toBe(true), patience);
 
     const headers = { 'idempotency-key': 'one key' };
     await trpc.message.send.mutate({ ...path, message: 'First', idempotencyKey: 'one key' });
@@ -263,7 +264,7 @@ describe('the OpenAPI document', () => {
     await expectRefused('recommendModel', { path: {}, body: { requirements } }, 404, 'NOT_FOUND');
   });
 
-  it('states limits that are refused when they are crossed, field by field', { timeout: 60_000 }, async () => {
+  it('states limits that are refused when they are crossed, field by field', async () => {
     const at = await conversation();
     const unnoticed: string[] = [];
     let tried = 0;

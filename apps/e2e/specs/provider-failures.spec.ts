@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { callFor } from '../src/call-for.ts';
 import { collect, textOf } from '../src/collect.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
 import type { FakePlan } from '../src/fake-openai.ts';
+import { createHandClock } from '../src/hand-clock.ts';
+import { isAnyLimit, isLimit, limitedModels, type Limit } from '../src/model-limits.ts';
 import { callOverHttp } from '../src/raw-http.ts';
 import { callRest } from '../src/rest.ts';
 import { startWorld, type World } from '../src/world.ts';
@@ -14,17 +17,17 @@ const errorBody = { error: { message: `${secret}: key sk-123 of tenant 7`, type:
 const modelIds = Array.from({ length: 24 }, (_, index) => `model-${index}`);
 
 describeEachDatabase('a provider that fails', (kind) => {
+  const clock = createHandClock(isAnyLimit);
   let world: World;
   beforeAll(async () => {
     world = await startWorld({
       kind,
+      clock,
       env: { PROVIDER_TEST_KEY: 'sk-test', OPENAI_API_KEY: 'sk-not-for-others' },
       models: [
         ...modelIds.map((id) => ({ id })),
-        { id: 'late-model', timeouts: { firstToken: 0.25 } },
-        { id: 'idle-model', timeouts: { idle: 0.25 } },
-        { id: 'endless-model', timeouts: { total: 0.4 } },
-        { id: 'impatient-model', timeouts: { firstToken: 0.5 } },
+        ...limitedModels,
+        { id: 'impatient-model', timeouts: { firstToken: 15 } },
         { id: 'keyless-model', apiKeyEnv: 'NO_SUCH_KEY' },
         { id: 'keyed-model', apiKeyEnv: 'PROVIDER_TEST_KEY' },
         { id: 'priced-model', creditCost: { input: 0.123457, output: 2.5 } },
@@ -37,8 +40,15 @@ describeEachDatabase('a provider that fails', (kind) => {
 
   const unused = [...modelIds];
   let users = 0;
-  /** Sends under a plan and waits; everything that the client was told is in `text`. */
-  async function sendTo(modelId: string, plan: FakePlan | ((call: number) => FakePlan)) {
+  /**
+   * Sends under a plan and waits; everything that the client was told is in `text`. With a limit, that one passes once the
+   * model has come to chunk `at`, and everybody has been told what it wrote before.
+   */
+  async function sendTo(
+    modelId: string,
+    plan: FakePlan | ((call: number) => FakePlan),
+    passing?: { readonly limit: Limit; readonly at: number },
+  ) {
     users += 1;
     const user = `user-${users}`;
     const message = `Question ${user}.`;
@@ -47,12 +57,21 @@ describeEachDatabase('a provider that fails', (kind) => {
     const token = await world.token(user);
     const { trpc } = world.trpc(user);
     const { sessionId } = await trpc.session.create.mutate({ modelId });
-    const answer = await callOverHttp(world.url, {
+    const sent = callOverHttp(world.url, {
       type: 'mutation',
       path: 'message.send',
       input: { sessionId, message },
       token,
     });
+    if (passing !== undefined) {
+      const asked = await callFor(world.openai, message);
+      if (passing.at >= 0) await asked.reached(passing.at);
+      const reader = collect((subscriber) => trpc.message.follow.subscribe({ sessionId }, subscriber));
+      await reader.until(1 + Math.max(0, passing.at));
+      await clock.passUntil(sent, isLimit(passing.limit));
+      await asked.ended;
+    }
+    const answer = await sent;
     const messages = (await trpc.message.list.query({ sessionId })).messages;
     const calls = world.openai.calls.filter(({ lastUserMessage }) => lastUserMessage === message);
     const [question, stored] = messages;
@@ -113,7 +132,7 @@ describeEachDatabase('a provider that fails', (kind) => {
       const sent = await send({ status: 429, headers: { 'retry-after': '3600' }, errorBody });
       expectFailure(sent, 'MODEL_ERROR');
       expect(sent.calls).toHaveLength(1);
-      const impatient = await sendTo('impatient-model', { status: 429, headers: { 'retry-after': '1' }, errorBody });
+      const impatient = await sendTo('impatient-model', { status: 429, headers: { 'retry-after': '18' }, errorBody });
       expectFailure(impatient, 'MODEL_ERROR');
       expect(impatient.calls).toHaveLength(1);
     });
@@ -125,10 +144,11 @@ describeEachDatabase('a provider that fails', (kind) => {
     });
 
     it('has timed out when none comes', async () => {
-      const silent = await sendTo('late-model', { fault: { at: -1, kind: 'stall' } });
+      const limit = 'firstToken';
+      const silent = await sendTo('late-model', { fault: { at: -1, kind: 'stall' } }, { limit, at: -1 });
       expectFailure(silent, 'MODEL_TIMEOUT');
       expect(silent.calls.map(({ state }) => state)).toEqual(['cancelled']);
-      const begun = await sendTo('late-model', { fault: { at: 0, kind: 'stall' } });
+      const begun = await sendTo('late-model', { fault: { at: 0, kind: 'stall' } }, { limit, at: 0 });
       expectFailure(begun, 'MODEL_TIMEOUT');
     });
 
@@ -157,7 +177,7 @@ describeEachDatabase('a provider that fails', (kind) => {
       ['falls silent', 'stall', 'MODEL_TIMEOUT', 'idle-model'],
     ] as const)('is not asked again when it %s, and what it wrote is kept', async (_, fault, code, modelId) => {
       const plan: FakePlan = { chunks: ['This', ' much', ' not this'], fault: { at: 2, kind: fault } };
-      const sent = modelId === 'test' ? await send(plan) : await sendTo(modelId, plan);
+      const sent = modelId === 'test' ? await send(plan) : await sendTo(modelId, plan, { limit: 'idle', at: 2 });
       expectFailure(sent, code, 'This much');
       expect(sent.calls).toHaveLength(1);
       const { trpc, sessionId, stored } = sent;
@@ -199,7 +219,8 @@ describeEachDatabase('a provider that fails', (kind) => {
     });
 
     it('has timed out when it never comes to an end', async () => {
-      const sent = await sendTo('endless-model', { chunks: Array.from({ length: 500 }, () => '.'), pace: 20 });
+      const plan: FakePlan = { chunks: Array.from({ length: 500 }, () => '.'), pace: 20, hold: [499] };
+      const sent = await sendTo('endless-model', plan, { limit: 'total', at: 3 });
       expect(sent.refusal).toMatchObject({ code: 'MODEL_TIMEOUT' });
       expect(sent.stored?.content).toMatch(/^\.+$/u);
       expect(sent.calls.map(({ state }) => state)).toEqual(['cancelled']);

@@ -249,7 +249,7 @@ describe.skipIf(!isAvailable('postgres'))('everything in a session, written by a
   });
   afterAll(() => world[Symbol.asyncDispose]());
 
-  it('is told here all the same', { timeout: 60_000 }, async () => {
+  it('is told here all the same', async () => {
     await using other = await world.spawn();
     const there = await newSession(world, { url: other.url });
     const here = (lastEventId?: string) => there.watch(lastEventId, { url: world.url });

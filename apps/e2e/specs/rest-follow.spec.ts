@@ -107,7 +107,7 @@ describeEachDatabase('an answer whose buffer time is over', (kind) => {
     const { open, call, stream, streamId, messages } = await answered(world);
     const [first, , third] = idsOf(stream);
     const last = stream.events.at(-1);
-    expect((await call('GET /stream')).status).toBe(204);
+    await vi.waitFor(async () => expect((await call('GET /stream')).status).toBe(204), patience);
     const whole = await open('GET', { query: `?streamId=${streamId}` });
     await whole.over;
     expect(namesOf(whole)).toEqual(['start', 'chunk', 'done']);

@@ -4,6 +4,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { callFor } from '../src/call-for.ts';
 import { collect } from '../src/collect.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
+import { follow } from '../src/follow.ts';
+import { createHandClock } from '../src/hand-clock.ts';
+import { isAnyLimit, isLimit, limitedModels } from '../src/model-limits.ts';
 import { refusalOf } from '../src/refusal.ts';
 import { callRest, openRestStream, type Problem, type RestRequest } from '../src/rest.ts';
 import { startWorld, type World } from '../src/world.ts';
@@ -17,15 +20,14 @@ interface Sent {
 const isReplayed = ({ headers }: { headers: Headers }) => headers.get('idempotent-replayed') === 'true';
 
 describeEachDatabase('the header Idempotency-Key', (kind) => {
+  const clock = createHandClock(isAnyLimit);
   let world: World;
   beforeAll(async () => {
     world = await startWorld({
       kind,
+      clock,
       env: { MAX_CONCURRENT_GENERATIONS: '100' },
-      models: [
-        { id: 'hasty-model', timeouts: { firstToken: 0.3, idle: 0.3 } },
-        { id: 'keyless-model', apiKeyEnv: 'NO_SUCH_KEY' },
-      ],
+      models: [...limitedModels, { id: 'keyless-model', apiKeyEnv: 'NO_SUCH_KEY' }],
     });
   });
   afterAll(() => world[Symbol.asyncDispose]());
@@ -163,13 +165,17 @@ describeEachDatabase('the header Idempotency-Key', (kind) => {
 
     it.each([
       ['MODEL_ERROR', 502, { fault: { at: 1, kind: 'error' } }, {}],
-      ['MODEL_TIMEOUT', 504, { fault: { at: 1, kind: 'stall' } }, { modelId: 'hasty-model' }],
+      ['MODEL_TIMEOUT', 504, { fault: { at: 1, kind: 'stall' } }, { modelId: 'idle-model' }],
     ] as const)('repeats %s with its ids', async (code, status, plan, more) => {
       const { sub, trpc, sessionId, send, stream, messages } = await newcomer();
       const message = `${code} ${sub}`;
       world.openai.script(message, { chunks: ['half', 'whole'], ...plan });
       const body = { message, ...more };
-      const first = await send('failed', body);
+      const sent = send('failed', body);
+      await callFor(world.openai, message);
+      const reader = follow(trpc, { sessionId });
+      await reader.until(2);
+      const first = await clock.passUntil(sent, isLimit('idle'));
       expect([first.status, first.body.code]).toEqual([status, code]);
       const [question, answer] = await messages();
       const ids = { streamId: answer?.id, userMessageId: question?.id };

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeEachDatabase } from '../src/describe-databases.ts';
+import { createHandClock } from '../src/hand-clock.ts';
+import { isAnyLimit, limitedModels } from '../src/model-limits.ts';
 import { callRest, type Problem, type RestAnswer, type RestRequest } from '../src/rest.ts';
 import { sendRaw } from '../src/raw-request.ts';
 import { startWorld, type World } from '../src/world.ts';
@@ -8,16 +10,15 @@ const unknown = '01890a5d-ac96-774b-bcce-b302099a8057';
 const maxBodyBytes = 150_000;
 
 describeEachDatabase('a refusal over REST', (kind) => {
+  const clock = createHandClock(isAnyLimit);
   let world: World;
   let sessionId: string;
   beforeAll(async () => {
     world = await startWorld({
       kind,
+      clock,
       env: { MAX_BODY_BYTES: String(maxBodyBytes) },
-      models: [
-        { id: 'hasty-model', timeouts: { firstToken: 0.3, idle: 0.3 } },
-        { id: 'keyless-model', apiKeyEnv: 'NO_SUCH_KEY' },
-      ],
+      models: [...limitedModels, { id: 'keyless-model', apiKeyEnv: 'NO_SUCH_KEY' }],
     });
     sessionId = await openSession();
   });
@@ -366,9 +367,8 @@ describeEachDatabase('a refusal over REST', (kind) => {
     world.openai.script('Fail', { fault: { at: 0, kind: 'error' } });
     const failed = await problem(target, { body: { message: 'Fail' } });
     expect([failed.status, failed.body.code]).toEqual([502, 'MODEL_ERROR']);
-    const hasty = { message: 'Late', modelId: 'hasty-model' };
     world.openai.script('Late', { fault: { at: 0, kind: 'stall' } });
-    const late = await problem(target, { body: hasty });
+    const late = await clock.passUntil(problem(target, { body: { message: 'Late', modelId: 'late-model' } }));
     expect([late.status, late.body.code]).toEqual([504, 'MODEL_TIMEOUT']);
     type Messages = { messages: { id: string; status: string; role: string }[] };
     const { body: read } = await callRest<Messages>(world, `GET /api/chat/sessions/${id}/messages`);

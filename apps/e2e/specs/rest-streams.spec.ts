@@ -2,16 +2,19 @@ import type { Message } from '@chat-service/shared/objects';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { callFor, patience } from '../src/call-for.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
+import { isEndOfToken, tokenLife } from '../src/ending-tokens.ts';
 import { follow } from '../src/follow.ts';
+import { createHandClock } from '../src/hand-clock.ts';
 import { releaseChunk, releaseChunks } from '../src/held-answer.ts';
 import { all, answered, chunks, idsOf, namesOf, newcomer, textOf } from '../src/rest-answers.ts';
 import type { RestRequest } from '../src/rest.ts';
 import { startWorld, type World } from '../src/world.ts';
 
 describeEachDatabase('an answer as server-sent events', (kind) => {
+  const clock = createHandClock(isEndOfToken);
   let world: World;
   beforeAll(async () => {
-    world = await startWorld({ kind, env: { MAX_CONCURRENT_GENERATIONS: '100' } });
+    world = await startWorld({ kind, clock, env: { MAX_CONCURRENT_GENERATIONS: '100' } });
   });
   afterAll(() => world[Symbol.asyncDispose]());
 
@@ -240,6 +243,7 @@ describeEachDatabase('an answer as server-sent events', (kind) => {
     await vi.waitFor(async () => {
       expect((await messages())[1]).toMatchObject({ content: chunks.join(''), status: 'complete' });
     }, patience);
+    await call.ended;
     expect(call.state).toBe('finished');
 
     const second = `Wait ${message}`;
@@ -259,14 +263,18 @@ describeEachDatabase('an answer as server-sent events', (kind) => {
 
   it('ends with its token, without an error, to be taken up with the next one', async () => {
     const { open, sub, message } = await newcomer(world, { hold: 'every' });
-    // The service takes a token for 30 s after its end: this one for one or two more.
-    const token = await world.token(sub, { expiresIn: -28 });
+    const token = await world.token(sub, { expiresIn: tokenLife });
     const first = await open('POST', { body: { message }, token });
     const call = await callFor(world.openai, message);
     await releaseChunks(call, 0, 1);
+    await first.until(2);
+    clock.pass();
     expect(await first.over).toBe('ended');
     expect(namesOf(first)).toEqual(['start', 'chunk']);
+    // The service takes it for 30 s after its end.
+    clock.shift(tokenLife + 31);
     expect((await open('GET', { token })).status).toBe(401);
+    clock.shift(-tokenLife - 31);
     const rest = await open('GET', { headers: { 'last-event-id': idsOf(first).at(-1) ?? '' } });
     call.releaseAll();
     await rest.over;

@@ -1,5 +1,6 @@
 import type { SessionEvent } from '@chat-service/shared/events';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { patience } from '../src/call-for.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
 import { startWorld, type World } from '../src/world.ts';
 
@@ -30,7 +31,7 @@ function follow(world: World, sessionId: string, lastEventId?: string, url?: str
         () => {
           expect(told.filter(({ event }) => event.type === type)).toHaveLength(times);
         },
-        { timeout: 15_000, interval: 10 },
+        { ...patience, interval: 10 },
       ),
     stop: () => subscription.unsubscribe(),
   };

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { patience } from '../src/call-for.ts';
 import { collect, textOf, type Collected } from '../src/collect.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
 import { createGates, type Gates } from '../src/gates.ts';
@@ -31,17 +32,17 @@ describeEachDatabase('SIGTERM', (kind) => {
     const call = await world.openai.call(0);
     await call.reached(2);
     await reader.until(1);
-    await vi.waitFor(() => expect(textOf(reader.events)).toBe('One two'), { interval: 5 });
+    await vi.waitFor(() => expect(textOf(reader.events)).toBe('One two'), { ...patience, interval: 5 });
     return { server, trpc, sessionId, reader, call };
   }
 
   async function turnAway(server: ServerProcess): Promise<void> {
     expect(await readiness(server.url)).toBe(200);
     server.kill('SIGTERM');
-    await vi.waitFor(async () => expect(await readiness(server.url)).toBe(503), { timeout: 5000, interval: 10 });
+    await vi.waitFor(async () => expect(await readiness(server.url)).toBe(503), { ...patience, interval: 10 });
   }
 
-  it('lets a running answer end, takes nothing new, and goes on answering', { timeout: 60_000 }, async () => {
+  it('lets a running answer end, takes nothing new, and goes on answering', async () => {
     const { server, trpc, sessionId, reader, call } = await serveAndStream(30);
     const { sessionId: otherId } = await trpc.session.create.mutate({});
     await turnAway(server);
@@ -68,13 +69,14 @@ describeEachDatabase('SIGTERM', (kind) => {
       expect(textOf(events)).toBe('One two three');
     }
     expect(await server.exited).toBe(0);
+    await call.ended;
     expect(call.state).toBe('finished');
     const invariants = await openInvariants(world);
     const { messages } = await invariants.check(undefined, [reader, follower]);
     expect(messages.map(({ content }) => content)).toEqual(['Take your time', 'One two three']);
   });
 
-  it('stores an answer that outlasts the grace as interrupted, and says so', { timeout: 60_000 }, async () => {
+  it('stores an answer that outlasts the grace as interrupted, and says so', async () => {
     const { server, sessionId, reader, call } = await serveAndStream(0);
     server.kill('SIGTERM');
     await reader.done;
@@ -84,6 +86,7 @@ describeEachDatabase('SIGTERM', (kind) => {
       message: { status: 'interrupted', content: 'One two', error: { code: 'INTERRUPTED' } },
     });
     expect(await server.exited).toBe(0);
+    await call.ended;
     expect(call.state).toBe('cancelled');
     const invariants = await openInvariants(world);
     const { messages } = await invariants.check(sessionId, [reader]);
@@ -152,7 +155,7 @@ describeEachDatabase('an answer that is being admitted when the server shuts dow
 });
 
 describe('a second server on one SQLite file', () => {
-  it('waits out the grace, then gives up and says why', { timeout: 60_000 }, async () => {
+  it('waits out the grace, then gives up and says why', async () => {
     await using world = await startWorld({ kind: 'sqlite' });
     const second = world.spawn({ env: { SHUTDOWN_GRACE_SECONDS: '1' } });
     await expect(second).rejects.toThrow(/ended \(1\)[^]*in use by another server[^]*Only one server/u);
@@ -162,7 +165,7 @@ describe('a second server on one SQLite file', () => {
     expect(sent.message.status).toBe('complete');
   });
 
-  it('takes over what the first one has finished', { timeout: 60_000 }, async () => {
+  it('takes over what the first one has finished', async () => {
     await using world = await startWorld({ kind: 'sqlite', serve: false });
     const first = await world.spawn({ env: { SHUTDOWN_GRACE_SECONDS: '30' } });
     const { trpc } = world.trpc('alice', first.url);

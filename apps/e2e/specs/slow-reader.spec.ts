@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { patience } from '../src/call-for.ts';
 import { collect, type Received } from '../src/collect.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
 import { follow, textAfter } from '../src/follow.ts';
+import { createHandClock } from '../src/hand-clock.ts';
 import { releaseChunk } from '../src/held-answer.ts';
 import { openRawEventStream } from '../src/raw-event-stream.ts';
+import { isForStalled, stallSeconds } from '../src/stalling.ts';
 import { startWorld, type World } from '../src/world.ts';
 
 const mebibyte = 1024 * 1024;
@@ -13,12 +16,13 @@ const chunks = Array.from({ length: 72 }, (_, index) => String.fromCodePoint(0x3
 const answer = chunks.join('');
 
 describeEachDatabase('a reader that stops reading', (kind) => {
+  const clock = createHandClock(isForStalled);
   let world: World;
   let count = 0;
   /** What a reader is told where nobody else reads. */
   let undisturbed: string[];
   beforeAll(async () => {
-    world = await startWorld({ kind, env: { STREAM_STALL_SECONDS: '1' } });
+    world = await startWorld({ kind, clock, env: { STREAM_STALL_SECONDS: `${stallSeconds}` } });
     const { run } = await prepare();
     undisturbed = summaryOf(await run());
   });
@@ -54,10 +58,22 @@ describeEachDatabase('a reader that stops reading', (kind) => {
         await beforeEnd?.();
         call.releaseAll();
         await watched.done;
+        await call.ended;
         expect(call.state).toBe('finished');
         return watched.events;
       },
     };
+  }
+
+  /** Lets the time pass in which a reader has to read; whoever reads has all that it was sent. */
+  async function cutOneMoreThan(before: number): Promise<void> {
+    await vi.waitFor(
+      () => {
+        clock.pass();
+        expect(world.app.transportStats().slowReadersCut).toBe(before + 1);
+      },
+      { ...patience, interval: 5 },
+    );
   }
 
   it('on a WebSocket: costs at most 1 MiB, holds up nobody, is cut, and goes on without a gap', async () => {
@@ -73,7 +89,7 @@ describeEachDatabase('a reader that stops reading', (kind) => {
         peak = Math.max(peak, world.app.transportStats().largestBufferedBytes);
       },
       async beforeEnd() {
-        await vi.waitFor(() => expect(world.app.transportStats().slowReadersCut).toBe(cutBefore + 1), 5000);
+        await cutOneMoreThan(cutBefore);
         expect(world.app.transportStats().largestBufferedBytes).toBeLessThan(mebibyte);
       },
     });
@@ -94,11 +110,11 @@ describeEachDatabase('a reader that stops reading', (kind) => {
     const cutBefore = world.app.transportStats().slowReadersCut;
     const request = { url: world.url, token: await world.token(user), path: 'message.follow' };
     const stalled = await openRawEventStream({ ...request, input: { sessionId, streamId } });
-    await vi.waitFor(() => expect(stalled.events).toHaveLength(1));
+    await vi.waitFor(() => expect(stalled.events).toHaveLength(1), patience);
     stalled.pause();
     const events = await run({
       async beforeEnd() {
-        await vi.waitFor(() => expect(world.app.transportStats().slowReadersCut).toBe(cutBefore + 1), 5000);
+        await cutOneMoreThan(cutBefore);
       },
     });
     expect(summaryOf(events)).toEqual(undisturbed);

@@ -1,9 +1,11 @@
 import { TRPCClientError } from '@trpc/client';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { patience } from '../src/call-for.ts';
 import { collect, textOf, type Collected } from '../src/collect.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
 import type { FakeCall } from '../src/fake-openai.ts';
 import { createGates } from '../src/gates.ts';
+import { createHandClock } from '../src/hand-clock.ts';
 import { openInvariants, type Invariants } from '../src/invariants.ts';
 import type { TrpcConnection } from '../src/trpc-client.ts';
 import { startWorld, type World } from '../src/world.ts';
@@ -12,11 +14,13 @@ const chunks = ['One', ' two', ' three', ' 四 🙂'];
 
 describeEachDatabase('stopping an answer', (kind) => {
   const gates = createGates();
+  // An owner gets 2 s to end what is deleted; here it gets all the time that it needs.
+  const clock = createHandClock((milliseconds) => milliseconds === 2000);
   let world: World;
   let invariants: Invariants;
   let trpc: TrpcConnection['trpc'];
   beforeAll(async () => {
-    world = await startWorld({ kind, probe: gates.probe });
+    world = await startWorld({ kind, clock, probe: gates.probe });
     invariants = await openInvariants(world);
     ({ trpc } = world.trpc());
   });
@@ -45,7 +49,7 @@ describeEachDatabase('stopping an answer', (kind) => {
 
   async function hasText(reader: Collected, text: string): Promise<void> {
     await reader.until(1);
-    await vi.waitFor(() => expect(textOf(reader.events)).toBe(text), { interval: 5 });
+    await vi.waitFor(() => expect(textOf(reader.events)).toBe(text), { ...patience, interval: 5 });
   }
 
   async function sendsAgain(sessionId: string, message: string): Promise<FakeCall | undefined> {
@@ -160,7 +164,7 @@ describeEachDatabase('stopping an answer', (kind) => {
     await vi.waitFor(async () => {
       const { generations } = await invariants.rows(sessionId);
       expect(generations[0]?.stopRequestedBy).toBe('user');
-    });
+    }, patience);
     ending.release();
     const { message } = await stop;
     expect(message).toMatchObject({ id: streamId, status: 'complete', content: chunks.join(''), stoppedBy: null });
@@ -180,7 +184,7 @@ describeEachDatabase('stopping an answer', (kind) => {
     await vi.waitFor(async () => {
       const { generations } = await invariants.rows(sessionId);
       expect(generations[0]?.stopRequestedBy).toBe('user');
-    });
+    }, patience);
     admitting.release();
     for (const answer of await Promise.all([sent, stop])) {
       expect(answer).toBeInstanceOf(TRPCClientError);

@@ -167,13 +167,13 @@ describeEachDatabase('what supervisors ask', (kind) => {
   });
 });
 
-describe.skipIf(!isAvailable('postgres'))('two servers on one Postgres', { timeout: 60_000 }, () => {
+describe.skipIf(!isAvailable('postgres'))('two servers on one Postgres', () => {
   let at: Supervised;
   let there: string;
   beforeAll(async () => {
     at = await supervisedWorld({ kind: 'postgres' });
     there = (await at.world.spawn()).url;
-  }, 60_000);
+  });
   afterAll(() => at[Symbol.asyncDispose]());
 
   it('tell what both of them write, and stop it for one another', async () => {

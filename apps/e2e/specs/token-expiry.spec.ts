@@ -1,27 +1,32 @@
 import { once } from 'node:events';
 import { createChatClient } from '@chat-service/client-sdk';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
-import { callFor } from '../src/call-for.ts';
+import { callFor, patience } from '../src/call-for.ts';
 import { collect, textOf } from '../src/collect.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
+import { isEndOfToken, tokenLife } from '../src/ending-tokens.ts';
+import { createHandClock } from '../src/hand-clock.ts';
+import { openRawEventStream } from '../src/raw-event-stream.ts';
 import { openRawSocket } from '../src/raw-socket.ts';
 import { createRecordedSockets } from '../src/recorded-sockets.ts';
 import { openTrpcClient } from '../src/trpc-client.ts';
 import { startWorld, type World } from '../src/world.ts';
 
-/** The service takes a token for 30 s after its end: this one is taken for one or two more. */
-const almostOver = -28;
+/** How long calls under way may hold up the end of their connection. */
+const isForAnswers = (milliseconds: number) => milliseconds === 5000;
 
 describeEachDatabase('a token that ends', (kind) => {
   const chunks = ['one ', 'two ', 'three ', 'four ', 'five.'];
+  const clock = createHandClock((milliseconds) => isEndOfToken(milliseconds) || isForAnswers(milliseconds));
+  const endTokens = () => clock.pass(isEndOfToken);
   let world: World;
   beforeAll(async () => {
-    world = await startWorld({ kind });
+    world = await startWorld({ kind, clock });
     world.openai.script(/^Outlive/u, { chunks, hold: 'every' });
   });
   afterAll(() => world[Symbol.asyncDispose]());
-  const shortLived = (sub: string) => world.token(sub, { expiresIn: almostOver });
+  const shortLived = (sub: string) => world.token(sub, { expiresIn: tokenLife });
 
   const closeOf = async (socket: WebSocket | undefined) => {
     if (socket === undefined) throw new Error('there is no such socket');
@@ -29,7 +34,7 @@ describeEachDatabase('a token that ends', (kind) => {
     return code;
   };
 
-  it.concurrent('does not end the stream of the stock client', async () => {
+  it('does not end the stream of the stock client', async () => {
     const { sessionId } = await world.trpc('stock').trpc.session.create.mutate({});
     await using client = openTrpcClient(world.url, () => shortLived('stock'));
     const message = 'Outlive two tokens, stock client.';
@@ -43,6 +48,7 @@ describeEachDatabase('a token that ends', (kind) => {
       await call.reached(2 * token);
       call.release();
       await stream.until(2 + 2 * token);
+      endTokens();
       expect(await closed).toBe(4401);
       // This one is written while nobody is connected, or somebody is again: it is told once either way.
       call.release();
@@ -57,7 +63,7 @@ describeEachDatabase('a token that ends', (kind) => {
     expect(stream.events.at(-1)?.event).toMatchObject({ message: { content: chunks.join(''), status: 'complete' } });
   });
 
-  it.concurrent('does not end the stream of the SDK', async () => {
+  it('does not end the stream of the SDK', async () => {
     const sockets = createRecordedSockets();
     const asked: boolean[] = [];
     await using client = createChatClient({
@@ -88,6 +94,7 @@ describeEachDatabase('a token that ends', (kind) => {
       await call.reached(2 * token);
       call.release();
       await until(2 + 2 * token);
+      endTokens();
       expect(await closed).toBe(4401);
       call.release();
       await until(3 + 2 * token);
@@ -103,7 +110,7 @@ describeEachDatabase('a token that ends', (kind) => {
     expect(world.openai.calls.filter(({ lastUserMessage }) => lastUserMessage === message)).toHaveLength(1);
   });
 
-  it.concurrent('lets the calls under way be answered before the socket is closed', async () => {
+  it('lets the calls under way be answered before the socket is closed', async () => {
     const { sessionId } = await world.trpc('caller').trpc.session.create.mutate({});
     const message = 'Outlive one token, call.';
     const token = await shortLived('caller');
@@ -113,6 +120,8 @@ describeEachDatabase('a token that ends', (kind) => {
     watched.catch(() => undefined);
     const sent = socket.call('mutation', 'message.send', { sessionId, message });
     const call = await callFor(world.openai, message);
+    await idle.call('query', 'system.version', undefined);
+    endTokens();
     expect(await idle.closed).toBe(4401);
     expect(socket.socket.readyState).toBe(WebSocket.OPEN);
     call.releaseAll();
@@ -121,7 +130,7 @@ describeEachDatabase('a token that ends', (kind) => {
     for (const { replies } of [socket, idle]) expect(replies.filter(({ error }) => error !== undefined)).toEqual([]);
   });
 
-  it.concurrent('ends an event stream without an error, to be taken up with the next one', async () => {
+  it('ends an event stream without an error, to be taken up with the next one', async () => {
     const { trpc } = world.trpc('events');
     const { sessionId } = await trpc.session.create.mutate({});
     const message = 'Outlive one token, event stream.';
@@ -130,28 +139,27 @@ describeEachDatabase('a token that ends', (kind) => {
     await call.reached(0);
     call.release();
     await call.reached(1);
-    const follow = async (token: string, lastEventId?: string) => {
-      const input = encodeURIComponent(JSON.stringify({ json: { sessionId, streamId } }));
-      const response = await fetch(`${world.url}/trpc/message.follow?input=${input}`, {
-        headers: {
-          accept: 'text/event-stream',
-          authorization: `Bearer ${token}`,
-          ...(lastEventId !== undefined && { 'last-event-id': lastEventId }),
-        },
-      });
-      expect(response.status).toBe(200);
-      const text = await response.text();
-      expect(text).not.toContain('serialized-error');
-      return { text, ids: [...text.matchAll(/^id: (.+)$/gmu)].map(([, id]) => id ?? '') };
-    };
-    const first = await follow(await shortLived('events'));
-    expect(first.text).toContain('one ');
-    expect(first.ids).toHaveLength(2);
-    const rest = follow(await world.token('events'), first.ids.at(-1));
+    const request = { url: world.url, path: 'message.follow', input: { sessionId, streamId } };
+    const first = await openRawEventStream({ ...request, token: await shortLived('events') });
+    await vi.waitFor(() => expect(first.events).toHaveLength(2), patience);
+    endTokens();
+    // It is over without an end of what was followed.
+    expect(await first.over).toBe(false);
+    const lastEventId = first.events.at(-1)?.id ?? '';
+    const rest = await openRawEventStream({ ...request, token: await world.token('events'), lastEventId });
     call.releaseAll();
-    const { text, ids } = await rest;
-    expect(text).not.toContain('"text":"one "');
-    expect(ids).toHaveLength(chunks.length);
-    expect([...first.ids, ...ids]).toEqual([...new Set([...first.ids, ...ids])].toSorted());
+    expect(await rest.over).toBe(true);
+    for (const { response, text } of [first, rest]) {
+      expect(response.statusCode).toBe(200);
+      expect(text()).not.toContain('serialized-error');
+    }
+    const events = [...first.events, ...rest.events];
+    expect(events.map(({ event }) => (event.type === 'chunk' ? event.text : event.type))).toEqual([
+      'start',
+      ...chunks,
+      'done',
+    ]);
+    const ids = events.map(({ id }) => id);
+    expect(ids).toEqual([...new Set(ids)].toSorted());
   });
 });

@@ -1,8 +1,11 @@
 import { join } from 'node:path';
 import { createChatClient, type ObservationStreamEvent } from '@chat-service/client-sdk';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { patience } from '../src/call-for.ts';
 import { createCutSockets } from '../src/cut-sockets.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
+import { isEndOfToken, tokenLife } from '../src/ending-tokens.ts';
+import { createHandClock } from '../src/hand-clock.ts';
 import { startShell } from '../src/shell.ts';
 import { startWorld, type World } from '../src/world.ts';
 
@@ -18,10 +21,11 @@ const told = (events: readonly ObservationStreamEvent[]) =>
   events.filter(({ type }) => type !== 'observer').map((event) => (event.type === 'chunk' ? event.text : event.type));
 
 describeEachDatabase('observing through the SDK', (kind) => {
+  const clock = createHandClock(isEndOfToken);
   let world: World;
   let count = 0;
   beforeAll(async () => {
-    world = await startWorld({ kind });
+    world = await startWorld({ kind, clock });
     world.openai.script(/^Watched/u, { chunks, hold: 'every' });
   });
   afterAll(() => world[Symbol.asyncDispose]());
@@ -42,7 +46,7 @@ describeEachDatabase('observing through the SDK', (kind) => {
       const found = world.openai.calls.findIndex(({ lastUserMessage }) => lastUserMessage === message);
       expect(found).toBeGreaterThanOrEqual(0);
       return found;
-    });
+    }, patience);
     return world.openai.call(index);
   }
 
@@ -69,7 +73,7 @@ describeEachDatabase('observing through the SDK', (kind) => {
         }
       })();
       const until = (length: number) =>
-        vi.waitFor(() => expect(told(events).length).toBeGreaterThanOrEqual(length), { timeout: 10_000, interval: 5 });
+        vi.waitFor(() => expect(told(events).length).toBeGreaterThanOrEqual(length), { ...patience, interval: 5 });
 
       await until(historyLength);
       const { streamId } = await client.messages.start({ sessionId, message });
@@ -82,7 +86,7 @@ describeEachDatabase('observing through the SDK', (kind) => {
       await until(whole.length - 1);
       call.releaseAll();
       await until(whole.length);
-      await vi.waitFor(() => expect(ended).not.toBeNull());
+      await vi.waitFor(() => expect(ended).not.toBeNull(), patience);
       await client.sessions.delete({ sessionId });
       await reading;
 
@@ -107,8 +111,7 @@ describeEachDatabase('observing through the SDK', (kind) => {
       retryDelayMs: () => 5,
       token: () => {
         issued += 1;
-        // The service takes a token for 30 s after its end.
-        return world.token('boss', { role: 'supervisor', ...(issued === 1 && { expiresIn: -28 }) });
+        return world.token('boss', { role: 'supervisor', ...(issued === 1 && { expiresIn: tokenLife }) });
       },
     });
     const observation = boss.supervisor.observe(sessionId);
@@ -116,8 +119,12 @@ describeEachDatabase('observing through the SDK', (kind) => {
     const reading = (async () => {
       for await (const event of observation) events.push(event);
     })();
-    await vi.waitFor(() => expect(issued).toBe(2), { timeout: 10_000 });
+    await vi.waitFor(() => expect(told(events)).toHaveLength(historyLength), patience);
+    // What is said just before the end.
+    clock.pass(isEndOfToken, 1);
+    await vi.waitFor(() => expect(issued).toBe(2), patience);
     await client.sessions.update({ sessionId, title: 'Later' });
+    await vi.waitFor(() => expect(told(events).at(-1)).toBe('session-updated'), patience);
     await client.sessions.delete({ sessionId });
     await reading;
     expect(told(events)).toEqual([...whole.slice(0, historyLength), 'session-updated', 'session-deleted']);

@@ -1,6 +1,7 @@
 import type { Database, Tables } from '@chat-service/server/db/database';
 import { isDueDelivery, isLiveGeneration } from '@chat-service/server/db/conditions';
 import { expect, vi } from 'vitest';
+import { patience } from './call-for.ts';
 import type { FakeEffect } from './fake-accounting-books.ts';
 import type { FakeAccounting } from './fake-accounting.ts';
 import type { FakeCall, FakeOpenAi } from './fake-openai.ts';
@@ -58,7 +59,7 @@ export async function openAccountingJournal(
         if (waiting.some(({ leasedBy }) => leasedBy === null)) await makeDue();
         expect({ live, waiting }).toEqual({ live: [], waiting: [] });
       },
-      { timeout: 30_000, interval: 15 },
+      { ...patience, interval: 15 },
     );
     return rows();
   };

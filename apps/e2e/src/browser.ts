@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { chromium, type Page } from 'playwright-core';
+import { patience } from './call-for.ts';
 
 /** Where this machine has Chromium; null where it has none. */
 export const chromiumPath =
@@ -28,12 +29,14 @@ export interface BrowserPage extends AsyncDisposable {
 /** An empty page in a browser with a profile of its own, watched from its first request on. */
 export async function openBrowserPage(): Promise<BrowserPage> {
   if (chromiumPath === null) throw new Error('there is no Chromium: the suite should not have been registered');
-  const browser = await chromium.launch({ executablePath: chromiumPath, args: quiet, chromiumSandbox: false });
+  const options = { executablePath: chromiumPath, args: quiet, chromiumSandbox: false, ...patience };
+  const browser = await chromium.launch(options);
   const asked: string[] = [];
   const refused: string[] = [];
   const errors: string[] = [];
   // The context's: workers and frames ask through it, too.
   const context = await browser.newContext();
+  context.setDefaultTimeout(patience.timeout);
   context.on('request', (request) => void asked.push(request.url()));
   context.on('weberror', (error) => void errors.push(error.error().message));
   context.on('console', (message) => {

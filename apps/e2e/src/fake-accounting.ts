@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { FakeBooks, type FakeEffect, type FakeHold, type FakeTotals } from './fake-accounting-books.ts';
 import {
   isObject,
@@ -10,6 +9,7 @@ import {
   type FakeHeaders,
   type FakeOperation,
 } from './fake-accounting-wire.ts';
+import { listenOnFreePort } from './free-port.ts';
 
 /** What is answered. A string is sent as it is; anything else as JSON. */
 export interface FakeAnswer {
@@ -227,11 +227,8 @@ export async function startFakeAccounting(options: FakeAccountingOptions = {}): 
     void serve(incoming, response).catch((error: unknown) => response.destroy(error as Error));
   });
   server.requestTimeout = 0;
-  const listen = async (port: number) => {
-    server.listen(port, '127.0.0.1');
-    await once(server, 'listening');
-    return (server.address() as AddressInfo).port;
-  };
+  // Whoever keeps a connection must not find it closed just now.
+  server.keepAliveTimeout = 600_000;
   const goDown = async () => {
     if (!server.listening) return;
     const closed = once(server, 'close');
@@ -239,7 +236,7 @@ export async function startFakeAccounting(options: FakeAccountingOptions = {}): 
     server.closeAllConnections();
     await closed;
   };
-  const port = await listen(0);
+  const port = await listenOnFreePort(server);
 
   return {
     url: `http://127.0.0.1:${port}`,
@@ -264,7 +261,7 @@ export async function startFakeAccounting(options: FakeAccountingOptions = {}): 
     },
     goDown,
     async comeUp() {
-      if (!server.listening) await listen(port);
+      if (!server.listening) await once(server.listen(port, '127.0.0.1'), 'listening');
     },
     effectsOf: (usageId) => books.effects.filter((effect) => effect.usageId === usageId),
     chargesOf: (usageId) => books.chargesOf(usageId),

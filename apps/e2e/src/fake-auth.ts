@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT, type CryptoKey, type JWK, type JWTPayload } from 'jose';
+import { listenOnFreePort } from './free-port.ts';
 
 export type AuthKeyAlgorithm = 'RS256' | 'ES256' | 'EdDSA';
 export type AuthAlgorithm = AuthKeyAlgorithm | 'HS256';
@@ -90,10 +91,9 @@ export async function startFakeAuth(): Promise<FakeAuth> {
     server.emit('jwks-fetch');
   });
 
-  const listen = async (port: number) => {
-    server.listen(port, '127.0.0.1');
-    await once(server, 'listening');
-  };
+  // Whoever keeps a connection must not find it closed just now.
+  server.keepAliveTimeout = 600_000;
+
   const close = async () => {
     if (!server.listening) return;
     const closed = once(server, 'close');
@@ -103,15 +103,12 @@ export async function startFakeAuth(): Promise<FakeAuth> {
     await closed;
   };
 
-  await listen(0);
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the fake Auth Service has no port');
-  const { port } = address;
+  const port = await listenOnFreePort(server);
   const url = `http://127.0.0.1:${port}`;
 
   const endOutage = async () => {
     outage = undefined;
-    if (!server.listening) await listen(port);
+    if (!server.listening) await once(server.listen(port, '127.0.0.1'), 'listening');
     for (const response of unanswered) if (!response.destroyed) answer(response);
     unanswered.clear();
   };

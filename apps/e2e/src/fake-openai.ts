@@ -241,8 +241,9 @@ async function answer(call: CallRecord, response: ServerResponse): Promise<void>
     if (kind === 'stall') await call.ended;
     else if (kind === 'reset') {
       call.broken = true;
-      // What has been written must be on its way, or the client never sees it.
+      // What has been written must have been read, or the client never sees it: a server in this process reads in its turns.
       await turn(20);
+      for (let turns = 0; turns < 20; turns += 1) await turn(0);
       response.socket?.resetAndDestroy();
     } else if (kind === 'error') {
       await write(event({ error: { message: 'The fake was told to fail.', type: 'server_error', code: 'fake' } }));

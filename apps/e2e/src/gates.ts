@@ -13,12 +13,16 @@ export interface Gates {
   readonly probe: Probe;
   /** Holds whichever generation comes to this point next. */
   hold(point: ProbePoint): Gate;
+  /** How often generations have come to this point. */
+  count(point: ProbePoint): number;
 }
 
 export function createGates(): Gates {
   const waiting = new Map<ProbePoint, (generationId: string) => Promise<void>>();
+  const counts = new Map<ProbePoint, number>();
   return {
     async probe(point, generationId) {
+      counts.set(point, (counts.get(point) ?? 0) + 1);
       const arrive = waiting.get(point);
       waiting.delete(point);
       await arrive?.(generationId);
@@ -32,5 +36,6 @@ export function createGates(): Gates {
       });
       return { reached: arrived.promise, release: released.resolve };
     },
+    count: (point) => counts.get(point) ?? 0,
   };
 }

@@ -1,6 +1,7 @@
 import { isTerminalEvent } from '@chat-service/shared/events';
 import { expect, vi } from 'vitest';
 import type { Database, Tables } from '@chat-service/server/db/database';
+import { patience } from './call-for.ts';
 import type { Received } from './collect.ts';
 import type { FakeCall, FakeOpenAi } from './fake-openai.ts';
 import { checkMoney } from './money-invariants.ts';
@@ -53,7 +54,7 @@ export async function openInvariants(world: Pick<World, 'openDatabase' | 'openai
           expect(found.generations.filter(isLive)).toEqual([]);
           return found;
         },
-        { timeout: 20_000, interval: 25 },
+        { ...patience, interval: 25 },
       ),
     async check(sessionId, readers = []) {
       const found = await rows(sessionId);

@@ -8,6 +8,8 @@ import type { Received } from './collect.ts';
 export interface RawEventStream {
   readonly events: readonly Received[];
   readonly response: IncomingMessage;
+  /** Everything as it came. */
+  readonly text: () => string;
   /** Resolves when the response is over: `true` when the server has said that the subscription ended. */
   readonly over: Promise<boolean>;
   /** Stops reading from the connection, until `resume`. */
@@ -41,6 +43,7 @@ export async function openRawEventStream(options: RawEventStreamOptions): Promis
   });
   const events: Received[] = [];
   let returned = false;
+  let text = '';
   const parser = createParser({
     onEvent({ event, data, id }) {
       if (event === 'return') returned = true;
@@ -51,9 +54,19 @@ export async function openRawEventStream(options: RawEventStreamOptions): Promis
   });
   const { promise: over, resolve } = Promise.withResolvers<boolean>();
   response.setEncoding('utf8');
-  response.on('data', (text: string) => parser.feed(text));
+  response.on('data', (piece: string) => {
+    text += piece;
+    parser.feed(piece);
+  });
   // Whoever is cut is told by an error; what had been read before it counts.
   response.on('error', () => undefined);
   response.once('close', () => resolve(returned));
-  return { events, response, over, pause: () => void response.pause(), resume: () => void response.resume() };
+  return {
+    events,
+    response,
+    text: () => text,
+    over,
+    pause: () => void response.pause(),
+    resume: () => void response.resume(),
+  };
 }

@@ -37,11 +37,15 @@ export function createSampleFolder(root: string): SampleFolder {
     compile(...names) {
       writeFileSync(join(path, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: names }));
       return new Promise((resolve, reject) => {
-        const options = { cwd: path, timeout: 60_000 };
-        execFile(join(root, 'node_modules/.bin/tsc'), ['-p', path, '--pretty', 'false'], options, (error, stdout) => {
-          if (error !== null && stdout === '') reject(new Error('the compiler did not run', { cause: error }));
-          else resolve(stdout);
-        });
+        execFile(
+          join(root, 'node_modules/.bin/tsc'),
+          ['-p', path, '--pretty', 'false'],
+          { cwd: path },
+          (error, stdout) => {
+            if (error !== null && stdout === '') reject(new Error('the compiler did not run', { cause: error }));
+            else resolve(stdout);
+          },
+        );
       });
     },
     [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }),

@@ -131,11 +131,13 @@ export async function startWorld(worldOptions: WorldOptions): Promise<World> {
     NODE_ENV: 'test',
     HOST: '127.0.0.1',
     PORT: '0',
-    DATABASE_URL: database.url,
+    // Many calls at once may be long in coming to a connection.
+    DATABASE_URL: kind === 'postgres' ? `${database.url}?connect_timeout=60` : database.url,
     AUTH_JWKS_URL: auth.jwksUrl,
     MODELS_FILE: modelsFile,
     PLANS_FILE: plansFile,
-    LEASE_SECONDS: '3',
+    // An owner whose machine pauses for a while keeps what it owns; tests of leases set their own.
+    LEASE_SECONDS: '60',
     // Tests call more often than people; those of the limit set their own.
     RATE_LIMIT_PER_MINUTE: '1000000',
     SHUTDOWN_GRACE_SECONDS: '5',

@@ -34,6 +34,7 @@ export interface ChatClientOptions {
   WebSocket?: typeof WebSocket;
 }
 
+/** The service for one user. */
 export interface ChatClient extends AsyncDisposable {
   readonly sessions: Sessions;
   readonly messages: Messages;

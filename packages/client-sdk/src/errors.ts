@@ -12,6 +12,7 @@ export type ClientErrorCode =
 /** Every code known when this version was made. A newer server may send others: keep a default branch. */
 export type ChatErrorCode = ErrorCode | ClientErrorCode;
 
+/** What an error is made of; what is left out is null, or empty. */
 export interface ChatErrorOptions {
   code: string;
   /** HTTP status that goes with the code; null where no server answered. */
@@ -65,7 +66,7 @@ export class ChatError extends Error {
   }
 }
 
-/** 400: the request does not have the form that is asked for; `errors` lists the fields. */
+/** 400: the request is not valid; `errors` lists the fields. */
 export class BadRequestError extends ChatError {
   override name = 'BadRequestError';
 }

@@ -30,6 +30,7 @@ export interface GenerationState {
   readonly ended: boolean;
 }
 
+/** The state before any event, for `reduceGeneration`. */
 export function initialGenerationState(sessionId: string): GenerationState {
   return {
     sessionId,

@@ -13,6 +13,7 @@ import {
 import { fromErrorEvent } from './read-error.ts';
 import type { Watch, WatchHandlers } from './transport/watch-log.ts';
 
+/** A change of the answer's text. */
 export interface TextChange {
   /** What to append to what was shown. With `reset` it is the whole text. */
   readonly delta: string;
@@ -22,6 +23,7 @@ export interface TextChange {
   readonly reset: boolean;
 }
 
+/** What listeners of a stream are told, by the name of the event. */
 export type MessageStreamEvents = {
   /** The generation is admitted: the user's message is stored. */
   start: StartEvent & { readonly id: string };

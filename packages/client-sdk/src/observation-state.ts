@@ -47,6 +47,7 @@ export interface ObservationState {
   readonly history: HistorySoFar | null;
 }
 
+/** The state before any event, for `reduceObservation`. */
 export function initialObservationState(sessionId: string): ObservationState {
   return {
     sessionId,

@@ -7,6 +7,7 @@ import {
   type GenerationState,
   type TrackedEvent,
 } from '../src/generation-state.ts';
+import { seed } from '../../shared/test/support/seed.ts';
 import { sessionId, toyMessage } from './toy/toy-generations.ts';
 
 const streamId = '019a0000-0000-7000-8000-00000000000a';
@@ -93,7 +94,7 @@ describe('reduceGeneration', () => {
       fc.property(transcripts, ({ log, seen }) => {
         expect(run(seen)).toEqual(run(log));
       }),
-      { numRuns: 2_000 },
+      { seed, numRuns: 2_000 },
     );
   });
 
@@ -111,7 +112,7 @@ describe('reduceGeneration', () => {
           expect(state.lastEventId).toBe(tracked.id);
         }
       }),
-      { numRuns: 300 },
+      { seed, numRuns: 300 },
     );
   });
 
@@ -121,7 +122,7 @@ describe('reduceGeneration', () => {
         const kept = JSON.parse(JSON.stringify(run(log.slice(0, at)))) as GenerationState;
         expect(log.reduce(reduceGeneration, kept)).toEqual(run(log));
       }),
-      { numRuns: 300 },
+      { seed, numRuns: 300 },
     );
   });
 

@@ -8,6 +8,7 @@ import {
   type ObservationState,
   type TrackedObservationEvent,
 } from '../src/observation-state.ts';
+import { seed } from '../../shared/test/support/seed.ts';
 import { sessionId, toyMessage } from './toy/toy-generations.ts';
 import { toySession, toyUser } from './toy/toy-observation.ts';
 
@@ -208,7 +209,7 @@ describe('reduceObservation', () => {
       fc.property(told, ({ log, truth }) => {
         expect(run(log)).toMatchObject({ ...truth, ended: null, history: null });
       }),
-      { numRuns: 600 },
+      { seed, numRuns: 600 },
     );
   });
 
@@ -219,7 +220,7 @@ describe('reduceObservation', () => {
         expect(state).toEqual(run(log));
         expect(state).toMatchObject(truth);
       }),
-      { numRuns: 600 },
+      { seed, numRuns: 600 },
     );
   });
 
@@ -229,7 +230,7 @@ describe('reduceObservation', () => {
         const kept = JSON.parse(JSON.stringify(run(log.slice(0, at)))) as ObservationState;
         expect(log.reduce(reduceObservation, kept)).toEqual(run(log));
       }),
-      { numRuns: 200 },
+      { seed, numRuns: 200 },
     );
   });
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { holdClosedPort } from '../../shared/test/support/closed-port.ts';
 import { ConnectionError } from '../src/errors.ts';
 import { collect, quickClient, textOf } from './toy/collect.ts';
 import { sessionId } from './toy/toy-generations.ts';
@@ -88,23 +89,21 @@ describe('a stream', () => {
   });
 
   it('fails soon when no server is there, and tries no longer', async () => {
-    const server = await startToyServer();
+    await using nobody = await holdClosedPort();
     let attempts = 0;
-    const chat = quickClient(server, {
+    await using chat = quickClient(`http://127.0.0.1:${nobody.port}`, {
       maxRetries: 0,
       retryDelayMs: () => {
         attempts += 1;
         return 1;
       },
     });
-    await server[Symbol.asyncDispose]();
     const stream = chat.messages.stream({ sessionId, message: 'Hi' });
     await expect(collect(stream)).rejects.toBeInstanceOf(ConnectionError);
     await expect(stream.finalMessage()).rejects.toMatchObject({ code: 'CONNECTION_FAILED', status: null });
     const attemptsThen = attempts;
     for (let call = 0; call < 50; call += 1) await expect(chat.system.version()).rejects.toThrow();
     expect(attempts).toBe(attemptsThen);
-    await chat.close();
   });
 
   it('is followed from where another one stood', async () => {

@@ -29,7 +29,8 @@ import { createMessageOperations } from './features/messages/message-operations.
 import { createMessageRouter } from './features/messages/message-router.ts';
 import { createListModels } from './features/models/list-models.ts';
 import { createModelRouter } from './features/models/model-router.ts';
-import { createModels, type Models } from './features/models/models.ts';
+import { longestAnswerMs } from './features/models/longest-answer.ts';
+import { createModels } from './features/models/models.ts';
 import { createRecommendModel } from './features/models/recommend-model.ts';
 import { reportMissingKeys } from './features/models/report-missing-keys.ts';
 import { createStreamCompletion } from './features/models/stream-completion.ts';
@@ -44,6 +45,7 @@ import { createObservedNotices } from './features/supervision/observer-notices.t
 import { createSupervisionOperations } from './features/supervision/supervision-operations.ts';
 import { createSupervisionRouter } from './features/supervision/supervision-router.ts';
 import { createCheckHealth } from './features/system/check-health.ts';
+import { createHealthChecks } from './features/system/health-checks.ts';
 import { createSystemRouter } from './features/system/system-router.ts';
 import { createVersion, readPackageVersion } from './features/system/version.ts';
 import { systemClock, type Clock } from './platform/clock.ts';
@@ -109,9 +111,9 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
   const keys = createIdempotencyKeys(database, secret);
   const models = createModels({ catalogue: config.models.catalogue, providers: createProviders(config, overrides) });
   reportMissingKeys(models, logger);
-  const outside = createAccountingService(config, overrides, database);
+  const accountingService = createAccountingService(config, overrides, database);
   const { plans } = config.accounting;
-  const accounting: Accounting = outside ?? createEmbeddedAccounting({ database, plans, logger, newId });
+  const accounting: Accounting = accountingService ?? createEmbeddedAccounting({ database, plans, logger, newId });
   const defaultModelId = config.models.catalogue.default;
   const log = createMemoryLog({ clock, bufferMilliseconds: config.generations.streamBufferMs });
   const generations = createGenerations({
@@ -120,7 +122,7 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
     settleUsage: createSettleUsage({
       accounting,
       store: createUsageRecordsStore(database),
-      committed: outside?.nudge,
+      committed: accountingService?.nudge,
     }),
     log,
     keys,
@@ -181,9 +183,13 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
   const { recoverExpired, owner } = generations;
   const recoverEveryMs = config.generations.leaseMs / 3;
   scheduler.every({ name: 'recover-generations', everyMs: recoverEveryMs, run: () => recoverExpired.periodically() });
-  if (outside !== null) {
-    opened.use(outside);
-    scheduler.every({ name: 'deliver-usage', everyMs: deliverMs, run: (signal) => outside.deliverDue(signal) });
+  if (accountingService !== null) {
+    opened.use(accountingService);
+    scheduler.every({
+      name: 'deliver-usage',
+      everyMs: deliverMs,
+      run: (signal) => accountingService.deliverDue(signal),
+    });
   }
   scheduler.every({ name: 'sweep-observations', everyMs: leaseMs, run: observations.sweepObservations });
   scheduler.every({ name: 'erase-deleted', everyMs: eraseMs, run: eraseDue });
@@ -191,10 +197,7 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
 
   const version = createVersion({ version: readPackageVersion(), commit: config.commit });
   const checkHealth = createCheckHealth({
-    checks: {
-      ...healthChecks(database, models),
-      ...(outside !== null && { accounting: () => Promise.resolve(outside.reachability()) }),
-    },
+    checks: createHealthChecks({ database, models, accounting: accountingService }),
     isShuttingDown: () => owner.isDraining,
     version: version.version,
     clock,
@@ -236,7 +239,7 @@ export async function createApp(config: Config, overrides: AppOverrides): Promis
     async listen() {
       await recoverExpired.periodically();
       await sessions.sweepTombstones();
-      if (outside === null) await warnOfUndelivered(database, logger);
+      if (accountingService === null) await warnOfUndelivered(database, logger);
       return server.listen();
     },
     drain: () => drain(generations, server, config.shutdownGraceMs),
@@ -272,13 +275,7 @@ function createAccountingService(
   database: Database,
 ): HttpAccounting | null {
   if (service === null) return null;
-  const { catalogue } = models;
-  const longest = Math.max(
-    ...catalogue
-      .list()
-      .map(({ id }) => catalogue.chain(id).reduce((sum, { target }) => sum + target.timeouts.total, 0)),
-  );
-  const holdSeconds = Math.ceil(longest / 1000) + holdReserveSeconds;
+  const holdSeconds = Math.ceil(longestAnswerMs(models.catalogue) / 1000) + holdReserveSeconds;
   return createHttpAccounting({
     ...service,
     database,
@@ -304,18 +301,5 @@ function createAuthentication(
     const principal = await verify(token);
     await recordUser(principal);
     return principal;
-  };
-}
-
-function healthChecks(database: Database, models: Models) {
-  return {
-    database: async () => {
-      await database.ping();
-      return 'ok' as const;
-    },
-    models: () => {
-      const reason = models.unavailableReason(models.catalogue.default);
-      return Promise.resolve(reason === null ? ('ok' as const) : ('degraded' as const));
-    },
   };
 }

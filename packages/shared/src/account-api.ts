@@ -7,10 +7,12 @@ export const quotaSchema = z.object({
   /** The UTC day or month. */
   period: z.enum(['day', 'month']),
   used: z.number(),
+  /** In the same unit as `used`. */
   limit: z.number(),
   /** When it starts anew. */
   resetsAt: timeSchema,
 });
+/** A limit of the caller's plan, and how much of it is used. */
 export type Quota = z.infer<typeof quotaSchema>;
 
 export const usageOutput = z.object({

@@ -55,8 +55,10 @@ export const errorTable = {
   MODEL_TIMEOUT: { status: 504, trpc: 'GATEWAY_TIMEOUT', title: 'Model timed out', retryable: true },
 } as const satisfies Record<string, ErrorRow>;
 
+/** What went wrong, the same over every door. */
 export type ErrorCode = keyof typeof errorTable;
 
+/** Whether it is one of these: a newer server may send others. */
 export function isErrorCode(code: unknown): code is ErrorCode {
   return typeof code === 'string' && Object.hasOwn(errorTable, code);
 }

@@ -47,6 +47,7 @@ export interface ResyncEvent {
 
 /** What a watcher of one generation receives. Clients ignore types they do not know. */
 export type GenerationEvent = StartEvent | ChunkEvent | DoneEvent | ErrorEvent | ResyncEvent;
+/** The last event of a generation: there is exactly one, sent once its end is stored. */
 export type TerminalEvent = DoneEvent | ErrorEvent;
 
 export function isTerminalEvent(event: GenerationEvent): event is TerminalEvent {
@@ -71,11 +72,13 @@ export interface MessageEvent {
   message: Message;
 }
 
+/** A message is gone. */
 export interface MessageDeletedEvent {
   type: 'message-deleted';
   messageId: string;
 }
 
+/** The session as it is now. */
 export interface SessionUpdatedEvent {
   type: 'session-updated';
   session: Session;

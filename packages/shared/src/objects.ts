@@ -39,6 +39,7 @@ export const metadataSchema = z
 export type Metadata = z.infer<typeof metadataSchema>;
 
 export const roleSchema = z.enum(['enduser', 'supervisor', 'admin']);
+/** What the token's holder may do; each includes the one before. */
 export type Role = z.infer<typeof roleSchema>;
 
 export const sessionSchema = z.object({
@@ -61,6 +62,7 @@ export const sessionSchema = z.object({
   createdAt: timeSchema,
   updatedAt: timeSchema,
 });
+/** A conversation with its settings. */
 export type Session = z.infer<typeof sessionSchema>;
 
 export const usageSchema = z.object({
@@ -76,12 +78,15 @@ export const usageSchema = z.object({
   /** True where the provider told no figure in time and the tokens were counted here. */
   estimated: z.boolean(),
 });
+/** What an answer took, in tokens and credits. */
 export type Usage = z.infer<typeof usageSchema>;
 
 export const messageStatusSchema = z.enum(['complete', 'streaming', 'stopped', 'failed', 'interrupted']);
+/** `streaming` while it is written, then one of the others for good. A user's message is `complete`. */
 export type MessageStatus = z.infer<typeof messageStatusSchema>;
 
 export const finishReasonSchema = z.enum(['stop', 'length', 'content_filter', 'stopped']);
+/** Why the text ends: `length` at a limit of tokens, `content_filter` by the provider, `stopped` by a user or supervisor. */
 export type FinishReason = z.infer<typeof finishReasonSchema>;
 
 const errorCodeSchema = z.custom<ErrorCode>(isErrorCode, { message: 'unknown error code' }).meta({ type: 'string' });
@@ -96,16 +101,22 @@ export const messageSchema = z.object({
   modelId: z.string().nullable(),
   /** The model that was asked for, where another one answered in its place. */
   fallbackFrom: z.string().nullable(),
+  /** Who stopped it; null where nobody did. */
   stoppedBy: z.enum(['user', 'supervisor']).nullable(),
+  /** Null on user messages, while it is written, and where nothing is charged. */
   usage: usageSchema.nullable(),
+  /** Null on user messages, while it is written, and where it failed or was interrupted. */
   finishReason: finishReasonSchema.nullable(),
+  /** Why it failed or was interrupted; null where it did not. */
   error: z.object({ code: errorCodeSchema }).nullable(),
   createdAt: timeSchema,
   updatedAt: timeSchema,
 });
+/** What was said, by the user or by a model. */
 export type Message = z.infer<typeof messageSchema>;
 
 export const capabilitySchema = z.enum(['general', 'code', 'creative', 'analysis', 'vision', 'tools', 'reasoning']);
+/** What a model is good for, or can do. */
 export type Capability = z.infer<typeof capabilitySchema>;
 
 export const modelSchema = z.object({
@@ -123,6 +134,8 @@ export const modelSchema = z.object({
   /** From 1 to 5. */
   ratings: z.object({ speed: z.number(), quality: z.number() }),
   available: z.boolean(),
+  /** In words for users; null while it is available. */
   unavailableReason: z.string().nullable(),
 });
+/** A model of the catalogue. */
 export type Model = z.infer<typeof modelSchema>;

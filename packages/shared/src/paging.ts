@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+/** Items of a page where no `limit` is given, and at most. */
 export const defaultPageLimit = 20;
 export const maxPageLimit = 100;
 
@@ -29,9 +30,12 @@ export const paginationSchema = z.object({
   /** The page asked for; null when a cursor was used. */
   page: z.int().nullable(),
   limit: z.int(),
+  /** Items on all pages. */
   total: z.int(),
+  /** 0 where `total` is 0. */
   totalPages: z.int(),
   hasMore: z.boolean(),
+  /** The `cursor` of the next page; null on the last one. */
   nextCursor: z.string().nullable(),
 });
 /** Where a list stands: the contract's `Page`. */

@@ -4,6 +4,7 @@ import { idSchema, messageSchema, metadataSchema, parametersSchema, sessionSchem
 import { pagedInput, paginationSchema } from './paging.ts';
 import { boundedText } from './text.ts';
 
+/** The text of a user's message, in Unicode code points. */
 export const messageTextSchema = boundedText(1, 32_000);
 export const modelIdSchema = boundedText(1, 200);
 const titleSchema = boundedText(1, 200);

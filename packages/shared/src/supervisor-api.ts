@@ -20,6 +20,7 @@ export const userSchema = z.object({
   lastSeenAt: timeSchema,
   createdAt: timeSchema,
 });
+/** A user as supervisors see them, from the claims of the latest token. */
 export type User = z.infer<typeof userSchema>;
 
 /** With `lastEventId` it goes on after that event; without, it begins with the history. */
@@ -46,6 +47,7 @@ export const liveSessionSchema = z.object({
   /** How many supervisors are watching. */
   observers: z.int(),
 });
+/** A session in which an answer is being written. */
 export type LiveSession = z.infer<typeof liveSessionSchema>;
 export const liveOutput = z.object({ sessions: z.array(liveSessionSchema) });
 export type LiveOutput = z.infer<typeof liveOutput>;
@@ -115,6 +117,7 @@ export const auditEntrySchema = z.object({
   requestId: z.string(),
   reason: z.string().nullable(),
 });
+/** One look of a supervisor: ids, never content. */
 export type AuditEntry = z.infer<typeof auditEntrySchema>;
 export const auditLogOutput = z.object({ entries: z.array(auditEntrySchema), pagination: paginationSchema });
 export type AuditLogOutput = z.infer<typeof auditLogOutput>;

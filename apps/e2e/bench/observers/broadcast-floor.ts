@@ -1,4 +1,5 @@
 import { WebSocketServer, type WebSocket } from 'ws';
+import { tellPort } from '../tell-port.ts';
 
 /*
  * The floor of observing: a bare `ws` server that sends one buffer to everybody, at the pace at which it is told to. It
@@ -12,10 +13,8 @@ interface Order {
 }
 
 const clients = new Set<WebSocket>();
-const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false }, () => {
-  const address = server.address();
-  if (typeof address === 'object') process.send?.({ port: address?.port });
-});
+const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false });
+tellPort(server);
 server.on('connection', (socket) => {
   clients.add(socket);
   socket.once('close', () => clients.delete(socket));

@@ -5,6 +5,7 @@ import superjson from 'superjson';
 import { deserializeInput } from '@chat-service/server/trpc/input-transformer';
 import { listSessionsInput, listSessionsOutput } from '@chat-service/shared/session-api';
 import { openRawPages } from '../raw-page.ts';
+import { tellPort } from '../tell-port.ts';
 
 /*
  * The floor of a list over tRPC: a router of one procedure with the service's schemas and transformer, on tRPC's own
@@ -30,7 +31,5 @@ const router = trpc.router({
   }),
 });
 const server = createServer(createHTTPHandler({ router, basePath: '/trpc/' }));
-server.listen(0, '127.0.0.1', () => {
-  const address = server.address();
-  if (typeof address === 'object') process.send?.({ port: address?.port });
-});
+tellPort(server);
+server.listen(0, '127.0.0.1');

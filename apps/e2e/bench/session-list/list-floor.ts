@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
 import { openRawPages } from '../raw-page.ts';
+import { tellPort } from '../tell-port.ts';
 
 /*
  * The floor of a list: a bare `node:http` server that answers every request with the first page of one user, read anew by
@@ -17,7 +18,5 @@ const server = createServer((_, response) => {
   });
   response.end(body);
 });
-server.listen(0, '127.0.0.1', () => {
-  const address = server.address();
-  if (typeof address === 'object') process.send?.({ port: address?.port });
-});
+tellPort(server);
+server.listen(0, '127.0.0.1');

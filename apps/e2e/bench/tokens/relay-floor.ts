@@ -1,5 +1,6 @@
 import { request } from 'node:http';
 import { WebSocketServer, type WebSocket } from 'ws';
+import { tellPort } from '../tell-port.ts';
 
 /*
  * The floor of a streamed token: a bare `ws` server that, asked with { url, prompt }, calls the provider there, parses each
@@ -15,10 +16,8 @@ interface Completion {
   readonly choices: readonly { readonly delta?: { readonly content?: string } }[];
 }
 
-const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false }, () => {
-  const address = server.address();
-  if (typeof address === 'object') process.send?.({ port: address?.port });
-});
+const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false });
+tellPort(server);
 server.on('connection', (socket) => {
   socket.on('message', (data: Buffer) => relay(socket, JSON.parse(data.toString()) as Order));
 });

@@ -13,9 +13,6 @@ export interface TokensSize {
   readonly tokens: number;
 }
 
-/** A provider writes each token by itself; what has gathered until it is read comes together. */
-const tokensTogether = 1;
-
 /** What one token costs on its whole way from the provider to one client, with the server never waiting. */
 export async function compareTokens(
   world: World,
@@ -68,16 +65,12 @@ async function openSession(world: World, url: string, user: string): Promise<str
   return sessionId;
 }
 
-/** The provider's stream as bytes. */
+/** The provider's stream, each token a piece by itself. */
 function framesOf(texts: readonly string[]): string[] {
   const frame = { id: 'bench', object: 'chat.completion.chunk', created: 0, model: 'bench' };
   const event = (choice: object, further: object = {}) =>
     `data: ${JSON.stringify({ ...frame, choices: [{ index: 0, finish_reason: null, delta: {}, ...choice }], ...further })}\n\n`;
-  const events = texts.map((content) => event({ delta: { content } }));
-  const frames: string[] = [];
-  for (let index = 0; index < events.length; index += tokensTogether) {
-    frames.push(events.slice(index, index + tokensTogether).join(''));
-  }
+  const frames = texts.map((content) => event({ delta: { content } }));
   const usage = { prompt_tokens: 2, completion_tokens: texts.length, total_tokens: texts.length + 2 };
   return [...frames, event({ finish_reason: 'stop' }, { usage }), 'data: [DONE]\n\n'];
 }

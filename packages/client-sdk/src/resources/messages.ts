@@ -18,7 +18,7 @@ import { PagedList } from '../paged-list.ts';
 import type { RequestOptions } from '../transport/call.ts';
 import { watchGeneration, type WatchTarget } from '../transport/watch-generation.ts';
 import type { WatchOptions } from '../transport/watch-log.ts';
-import { deleted, type ResourceContext } from './resource-context.ts';
+import { at, deleted, type ResourceContext } from './resource-context.ts';
 
 export interface StreamOptions {
   /** Ends the watching, with the signal's reason; the generation goes on. To stop it, call the stream's `abort`. */
@@ -116,11 +116,10 @@ export function createMessages({ trpc, call, newKey }: ResourceContext, watchOpt
       call((signal) => trpc.message.finalize.mutate(input, { signal }), { repeatable: true, options }),
     list: (input, options) =>
       new PagedList(async (cursor) => {
-        const at = cursor === null ? input : { ...input, page: undefined, cursor };
-        const { messages, pagination } = await call((signal) => trpc.message.list.query(at, { signal }), {
-          repeatable: true,
-          options,
-        });
+        const { messages, pagination } = await call(
+          (signal) => trpc.message.list.query(at(input, cursor), { signal }),
+          { repeatable: true, options },
+        );
         return { items: messages, pagination };
       }),
     delete: (input, options) =>

@@ -15,6 +15,11 @@ export interface ResourceContext {
   readonly newKey: () => string;
 }
 
+/** The request for the page at a cursor, which takes the place of the page number; null: the page asked for. */
+export function at<Input extends object>(input: Input, cursor: string | null): Input {
+  return cursor === null ? input : { ...input, page: undefined, cursor };
+}
+
 /** A delete whose answer was lost may find nothing when it is repeated: then it is done. */
 export function deleted(attempt: (signal: AbortSignal) => Promise<unknown>): (signal: AbortSignal) => Promise<void> {
   let uncertain = false;

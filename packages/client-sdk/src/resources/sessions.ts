@@ -11,7 +11,7 @@ import type {
 } from '@chat-service/shared/session-api';
 import { PagedList } from '../paged-list.ts';
 import type { RequestOptions } from '../transport/call.ts';
-import { deleted, type ResourceContext } from './resource-context.ts';
+import { at, deleted, type ResourceContext } from './resource-context.ts';
 
 export interface Sessions {
   /** Opens a session. The idempotency key is made where none is given, so that a repeat opens no second one. */
@@ -35,11 +35,10 @@ export function createSessions({ trpc, call, newKey }: ResourceContext): Session
     get: (input, options) => call((signal) => trpc.session.get.query(input, { signal }), { repeatable: true, options }),
     list: (input = {}, options) =>
       new PagedList(async (cursor) => {
-        const at = cursor === null ? input : { ...input, page: undefined, cursor };
-        const { sessions, pagination } = await call((signal) => trpc.session.list.query(at, { signal }), {
-          repeatable: true,
-          options,
-        });
+        const { sessions, pagination } = await call(
+          (signal) => trpc.session.list.query(at(input, cursor), { signal }),
+          { repeatable: true, options },
+        );
         return { items: sessions, pagination };
       }),
     update: (input, options) =>

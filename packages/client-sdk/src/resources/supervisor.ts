@@ -18,7 +18,7 @@ import { PagedList } from '../paged-list.ts';
 import type { RequestOptions } from '../transport/call.ts';
 import { watchObservation } from '../transport/watch-observation.ts';
 import type { WatchOptions } from '../transport/watch-log.ts';
-import type { ResourceContext } from './resource-context.ts';
+import { at, type ResourceContext } from './resource-context.ts';
 
 export interface ObserveOptions {
   /** Why the session is looked at; kept in the audit log. The operator may require one. */
@@ -68,9 +68,6 @@ export interface Supervisor {
 
 export function createSupervisor({ trpc, call }: ResourceContext, watchOptions: WatchOptions): Supervisor {
   const { supervisor } = trpc;
-  const at = <Input extends object>(input: Input, cursor: string | null): Input =>
-    cursor === null ? input : { ...input, page: undefined, cursor };
-
   return {
     live: (input = {}, options) =>
       call((signal) => supervisor.live.query(input, { signal }), { repeatable: true, options }),

@@ -3,8 +3,9 @@ import type { RequestOptions } from '../transport/call.ts';
 import type { ResourceContext } from './resource-context.ts';
 
 export interface System {
-  /** How the service and what it depends on are; needs no valid token. */
+  /** The state of the service and of what it depends on; needs no valid token. */
   health(options?: RequestOptions): Promise<HealthOutput>;
+  /** Which version of the service and of its interface is running. */
   version(options?: RequestOptions): Promise<VersionOutput>;
 }
 

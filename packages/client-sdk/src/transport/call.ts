@@ -2,6 +2,7 @@ import { type ChatError, ConnectionError, RateLimitError, TimeoutError } from '.
 import { toChatError } from '../read-error.ts';
 import { sleep, type RetryDelay } from './back-off.ts';
 
+/** For one call, its repeats included. */
 export interface RequestOptions {
   /** Ends the waiting, with the signal's reason. What was asked for may happen all the same: the server owns it. */
   signal?: AbortSignal;

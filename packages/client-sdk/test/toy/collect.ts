@@ -3,8 +3,9 @@ import { createChatClient, type ChatClient, type ChatClientOptions } from '../..
 import type { ToyServer } from './toy-server.ts';
 
 /** A client that does not dawdle between its attempts. */
-export function quickClient(server: ToyServer, options: Partial<ChatClientOptions> = {}): ChatClient {
-  return createChatClient({ url: server.url, token: 'good', retryDelayMs: () => 1, ...options });
+export function quickClient(server: ToyServer | string, options: Partial<ChatClientOptions> = {}): ChatClient {
+  const url = typeof server === 'string' ? server : server.url;
+  return createChatClient({ url, token: 'good', retryDelayMs: () => 1, ...options });
 }
 
 export async function collect(stream: AsyncIterable<StreamEvent>): Promise<StreamEvent[]> {

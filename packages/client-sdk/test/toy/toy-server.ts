@@ -93,6 +93,8 @@ export async function startToyServer(): Promise<ToyServer> {
       handleSocket(client, req);
     });
   });
+  // Whoever keeps a connection must not find it closed just now.
+  http.keepAliveTimeout = 600_000;
   http.listen(0, '127.0.0.1');
   await once(http, 'listening');
 

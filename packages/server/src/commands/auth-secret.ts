@@ -3,6 +3,7 @@ import { chmod, link, mkdir, open, readFile, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { checkAuthKeys, type AuthConfig } from '../clients/auth/auth-config.ts';
 import type { GeneratedAuth } from '../config/config.ts';
+import { errorCode } from '../platform/error-code.ts';
 
 /**
  * The configuration to verify tokens with: as configured, or with the secret generated for this machine.
@@ -20,8 +21,9 @@ async function keepSecret(file: string): Promise<string> {
     const secret = (await readSecret(file)) ?? (await makeSecret(file));
     if (checkAuthKeys({ kind: 'secret', secrets: [secret] }).length === 0) return secret;
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
-    throw new Error(`the generated secret in ${file} can neither be read nor made${code}`, { cause: error });
+    const code = errorCode(error);
+    const reason = code === undefined ? '' : ` (${code})`;
+    throw new Error(`the generated secret in ${file} can neither be read nor made${reason}`, { cause: error });
   }
   throw new Error(`${file} holds no secret that can be used: delete it, and a new one is made`);
 }
@@ -32,7 +34,7 @@ async function readSecret(file: string): Promise<string | null> {
     await chmod(file, 0o600);
     return secret;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    if (errorCode(error) === 'ENOENT') return null;
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { loadConfig, type LoadedConfig } from '../config/config.ts';
 import { likelyTypos } from '../config/likely-typos.ts';
+import { errorCode } from '../platform/error-code.ts';
 
 export interface ProcessConfiguration {
   config: LoadedConfig;
@@ -20,6 +21,13 @@ export function loadProcessConfiguration(): ProcessConfiguration | null {
   return loaded.ok ? { config: loaded.config, warnings } : refuse([...loaded.problems, ...warnings]);
 }
 
+/** The same for a command that ends by itself: what looks wrong is on standard error by then, too. */
+export function loadCommandConfiguration(): LoadedConfig | null {
+  const loaded = loadProcessConfiguration();
+  for (const warning of loaded?.warnings ?? []) complain(`warning: ${warning}`);
+  return loaded?.config ?? null;
+}
+
 /** Says on standard error, in words for people, what keeps the command from its work. */
 export function complain(message: string): void {
   process.stderr.write(`chat-service: ${message}\n`);
@@ -37,7 +45,7 @@ function loadDotEnv(): string | null {
     process.loadEnvFile('.env');
     return null;
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    const code = errorCode(error);
     return code === 'ENOENT' ? null : `.env in the working directory cannot be read (${String(code)})`;
   }
 }

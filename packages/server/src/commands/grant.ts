@@ -1,21 +1,16 @@
-import { pino } from 'pino';
 import { codePointLength, isStorableText } from '@chat-service/shared/text';
+import { maxUserIdLength } from '../clients/auth/read-claims.ts';
 import { formatCredits, parseCredits } from '../features/credits/credit-text.ts';
 import { createGrantCredits } from '../features/credits/grant-credits.ts';
 import { newUuid } from '../platform/ids.ts';
-import { createLogger } from '../platform/logger.ts';
-import { complain, loadProcessConfiguration } from './configuration.ts';
+import { createCommandLogger } from './command-logger.ts';
+import { complain, loadCommandConfiguration } from './configuration.ts';
 import { openMigratedDatabase } from './open-migrated-database.ts';
-
-/** As a token's `sub`, in code points. */
-const maxUserIdLength = 255;
 
 /** Tops up an account of the embedded ledger. Resolves to the exit code. */
 export async function grant(userId: string, text: string): Promise<0 | 1> {
-  const loaded = loadProcessConfiguration();
-  if (loaded === null) return 1;
-  const { config, warnings } = loaded;
-  for (const warning of warnings) complain(`warning: ${warning}`);
+  const config = loadCommandConfiguration();
+  if (config === null) return 1;
   if (config.accounting.service !== null) {
     return refuse('ACCOUNTING_URL is set: the Accounting Service keeps the credits, grant them there');
   }
@@ -25,16 +20,15 @@ export async function grant(userId: string, text: string): Promise<0 | 1> {
   const amount = parseCredits(text);
   if (amount === null) {
     return refuse(
-      `${JSON.stringify(text)} are no credits: write a number such as 50 or 0.25, with at most 6 decimal places`,
+      `${JSON.stringify(text)} is not an amount of credits: write a number such as 50 or 0.25, with at most 6 decimal places`,
     );
   }
   if (amount === 0n) return refuse('the credits must be more than 0');
   const tooMany = 'an account cannot hold so many credits';
   if (amount > Number.MAX_SAFE_INTEGER) return refuse(tooMany);
 
-  const logger = createLogger({ level: config.logging.level, destination: pino.destination({ dest: 2, sync: true }) });
   try {
-    await using database = await openMigratedDatabase(config.database.url, { logger });
+    await using database = await openMigratedDatabase(config.database.url, { logger: createCommandLogger(config) });
     const granted = await createGrantCredits({ database, newId: newUuid })(userId, Number(amount));
     if (granted === null) return refuse(tooMany);
     const user = JSON.stringify(userId);

@@ -1,21 +1,15 @@
-import { pino } from 'pino';
 import { describePostgresUrl, parseDatabaseUrl } from '../db/database-url.ts';
 import { migrate } from '../db/migrate.ts';
-import { createLogger } from '../platform/logger.ts';
-import { complain, loadProcessConfiguration } from './configuration.ts';
+import { createCommandLogger } from './command-logger.ts';
+import { complain, loadCommandConfiguration } from './configuration.ts';
 
 /** Brings the configured database up to date. Resolves to the exit code. */
 export async function migrateDatabase(): Promise<0 | 1> {
-  const loaded = loadProcessConfiguration();
-  if (loaded === null) return 1;
-  for (const warning of loaded.warnings) complain(`warning: ${warning}`);
-  const { url } = loaded.config.database;
-  const logger = createLogger({
-    level: loaded.config.logging.level,
-    destination: pino.destination({ dest: 2, sync: true }),
-  });
+  const config = loadCommandConfiguration();
+  if (config === null) return 1;
+  const { url } = config.database;
   try {
-    await migrate(url, { logger });
+    await migrate(url, { logger: createCommandLogger(config) });
     const location = parseDatabaseUrl(url);
     const name =
       location.kind === 'sqlite' ? `SQLite file ${location.file}` : `PostgreSQL database ${describePostgresUrl(url)}`;

@@ -7,7 +7,7 @@ import { openDatabase, type Database } from '../db/database.ts';
  * Opens the database of a service, which may be running: it is neither made nor migrated here. On SQLite a second
  * process may write between the server's transactions; only a second server may not use the file.
  *
- * @throws Error in words when it cannot be opened, or has not the schema of this version.
+ * @throws Error in words when it cannot be opened, or does not have the schema of this version.
  */
 export async function openMigratedDatabase(url: string, { logger }: { logger: Logger }): Promise<Database> {
   const location = parseDatabaseUrl(url);
@@ -22,7 +22,7 @@ export async function openMigratedDatabase(url: string, { logger }: { logger: Lo
   } catch (error) {
     await database[Symbol.asyncDispose]();
     if (database.dialect.isUnavailable(error)) throw error;
-    throw new Error('the database has not the schema of this version; run `chat-service migrate` first', {
+    throw new Error('the database does not have the schema of this version; run `chat-service migrate` first', {
       cause: error,
     });
   }

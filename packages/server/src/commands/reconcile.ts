@@ -1,10 +1,9 @@
-import { pino } from 'pino';
 import type { CreditTotals } from '../features/credits/compare-accounts.ts';
 import { formatCredits } from '../features/credits/credit-text.ts';
 import { createReconcile, type Reconciliation } from '../features/credits/reconcile.ts';
 import { createRetryParked } from '../features/credits/retry-parked.ts';
-import { createLogger } from '../platform/logger.ts';
-import { complain, loadProcessConfiguration } from './configuration.ts';
+import { createCommandLogger } from './command-logger.ts';
+import { complain, loadCommandConfiguration } from './configuration.ts';
 import { openMigratedDatabase } from './open-migrated-database.ts';
 
 export interface ReconcileOptions {
@@ -16,14 +15,11 @@ export interface ReconcileOptions {
 
 /** Says whether the credits add up. Resolves to the exit code: 0 where they do. */
 export async function reconcileCredits({ json = false, retryParked = false }: ReconcileOptions): Promise<0 | 1> {
-  const loaded = loadProcessConfiguration();
-  if (loaded === null) return 1;
-  const { config, warnings } = loaded;
-  for (const warning of warnings) complain(`warning: ${warning}`);
-  const logger = createLogger({ level: config.logging.level, destination: pino.destination({ dest: 2, sync: true }) });
+  const config = loadCommandConfiguration();
+  if (config === null) return 1;
   const kind = config.accounting.service === null ? 'embedded' : 'http';
   try {
-    await using database = await openMigratedDatabase(config.database.url, { logger });
+    await using database = await openMigratedDatabase(config.database.url, { logger: createCommandLogger(config) });
     if (retryParked) complain(`parked deliveries that will be tried again: ${await createRetryParked(database)()}`);
     const problems: string[] = [];
     const result = await createReconcile({ database, kind })((problem) => {

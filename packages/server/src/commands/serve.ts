@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import type { LoadedConfig } from '../config/config.ts';
 import { readPackageVersion } from '../features/system/version.ts';
 import { systemClock } from '../platform/clock.ts';
+import { errorCode } from '../platform/error-code.ts';
 import { createLogger } from '../platform/logger.ts';
 import { resolveAuth } from './auth-secret.ts';
 import { banner, readNpmScripts } from './banner.ts';
@@ -57,7 +58,7 @@ export async function serve(): Promise<void> {
 
 function startProblem(error: unknown, { http }: LoadedConfig): string {
   if (!(error instanceof Error)) return String(error);
-  const code = 'code' in error ? error.code : undefined;
+  const code = errorCode(error);
   if (code === 'EADDRINUSE') return `port ${http.port} of ${http.host} is in use; set PORT to another one`;
   if (code === 'EADDRNOTAVAIL') return `${http.host} is no address of this machine; set HOST`;
   return error.message;

@@ -1,6 +1,6 @@
 import { systemClock } from '../platform/clock.ts';
 import { resolveAuth } from './auth-secret.ts';
-import { complain, loadProcessConfiguration } from './configuration.ts';
+import { complain, loadCommandConfiguration } from './configuration.ts';
 import { mintToken, type TokenClaims } from './mint-token.ts';
 
 export interface TokenOptions extends TokenClaims {
@@ -10,15 +10,14 @@ export interface TokenOptions extends TokenClaims {
 
 /** Prints a token, and nothing else, on standard output. Resolves to the exit code. */
 export async function printToken({ expiresIn, ...claims }: TokenOptions): Promise<0 | 1> {
-  const loaded = loadProcessConfiguration();
-  if (loaded === null) return 1;
-  for (const warning of loaded.warnings) complain(`warning: ${warning}`);
+  const config = loadCommandConfiguration();
+  if (config === null) return 1;
   if (claims.sub.trim() === '') {
     complain('--sub must not be empty');
     return 1;
   }
   try {
-    const auth = await resolveAuth(loaded.config.auth);
+    const auth = await resolveAuth(config.auth);
     if (auth.kind !== 'secret') {
       const variable = auth.kind === 'jwks' ? 'AUTH_JWKS_URL' : 'AUTH_JWT_PUBLIC_KEY';
       complain(

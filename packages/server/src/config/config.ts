@@ -7,9 +7,10 @@ import type { LogLevel, PayloadMode } from '../platform/logger.ts';
 import { isLoopbackHost } from '../platform/loopback.ts';
 import { readAccountingService, type AccountingServiceConfig } from './accounting-config.ts';
 import { readEnv, type Env, type RawEnv } from './env.ts';
-import { loadModels, type ModelsConfig, type ReadTextFile } from './models-config.ts';
+import { loadModels, type ModelsConfig } from './models-config.ts';
 import { readOrigins } from './origins.ts';
 import { loadPlans } from './plans-config.ts';
+import type { ReadTextFile } from './read-named-file.ts';
 
 /** What the service runs with. All times are milliseconds. */
 export interface Config {

@@ -1,8 +1,6 @@
 import { loadCatalogue, type ModelCatalogue } from '../features/models/catalogue.ts';
 import type { Env, RawEnv } from './env.ts';
-
-/** Reads a whole text file; throws what `node:fs` throws. */
-export type ReadTextFile = (path: string) => string;
+import { readNamedFile, type ReadTextFile } from './read-named-file.ts';
 
 export interface ModelsConfig {
   readonly catalogue: ModelCatalogue;
@@ -23,9 +21,10 @@ export type ModelsResult =
 
 export function loadModels(env: Env, raw: RawEnv, readTextFile: ReadTextFile): ModelsResult {
   const demo = env.DEMO_MODEL ?? env.NODE_ENV !== 'production';
-  const read = readModelsFile(env.MODELS_FILE, readTextFile);
-  if (!read.ok) return read;
-  const loaded = loadCatalogue({ file: read.text, demo });
+  const path = env.MODELS_FILE;
+  const file = path === undefined ? null : readNamedFile('MODELS_FILE', path, readTextFile);
+  if (file?.ok === false) return file;
+  const loaded = loadCatalogue({ file: file?.text ?? null, demo });
   if (!loaded.ok) return { ok: false, problems: loaded.problems.map((problem) => `MODELS_FILE: ${problem}`) };
   const { catalogue } = loaded;
   return {
@@ -37,19 +36,6 @@ export function loadModels(env: Env, raw: RawEnv, readTextFile: ReadTextFile): M
       apiKeys: readApiKeys(catalogue, raw),
     },
   };
-}
-
-function readModelsFile(
-  path: string | undefined,
-  readTextFile: ReadTextFile,
-): { ok: true; text: string | null } | { ok: false; problems: string[] } {
-  if (path === undefined) return { ok: true, text: null };
-  try {
-    return { ok: true, text: readTextFile(path) };
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason';
-    return { ok: false, problems: [`MODELS_FILE: the file cannot be read (${code})`] };
-  }
 }
 
 function readApiKeys(catalogue: ModelCatalogue, raw: RawEnv): Map<string, string> {

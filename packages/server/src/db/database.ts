@@ -70,6 +70,13 @@ export interface Dialect {
   isUnavailable(error: unknown): boolean;
 }
 
+/**
+ * What came of {@link Database.eraseDeleted}: nothing deleted is left; or the log alone was emptied, and copies of deleted
+ * rows may be left where SQLite has moved rows, since the file holds too much to be written anew while everybody waits,
+ * or since the disk has no room for it at the moment; or nothing was done, since another process is reading.
+ */
+export type Erasure = 'erased' | 'too-large' | 'no-room' | 'being-read';
+
 /** A database that is open. Disposing waits for the transactions that run, then closes every connection. */
 export interface Database extends AsyncDisposable {
   readonly kind: 'sqlite' | 'postgres';
@@ -90,10 +97,10 @@ export interface Database extends AsyncDisposable {
    */
   transaction<Result>(work: (transaction: Queryable) => Promise<Result>): Promise<Result>;
   /**
-   * Takes the bytes of deleted rows out of the database's files; false where it has to be tried again, as somebody else is
-   * still reading them. Postgres: nothing to do, its pages and its log follow a rhythm of their own.
+   * Takes the bytes of deleted rows out of the database's files. Postgres: nothing to do, its pages and its log follow a
+   * rhythm of their own.
    */
-  eraseDeleted(): Promise<boolean>;
+  eraseDeleted(): Promise<Erasure>;
   /** Resolves when the database answers. */
   ping(): Promise<void>;
 }

@@ -1,4 +1,5 @@
-import type { z } from 'zod';
+import { z } from 'zod';
+import { idSchema } from '@chat-service/shared/objects';
 import { defaultPageLimit, type Pagination } from '@chat-service/shared/paging';
 import { ServiceError } from './service-error.ts';
 
@@ -21,13 +22,26 @@ export interface PageRead<Position> {
   readonly fetch: number;
 }
 
+/** The end of the year 9999: later times are written in a form that not every database reads. */
+const latestTime = 253_402_300_799_999;
+
+/** The position in a list that is sorted by a time and then by id, as its cursors hold it. */
+export const timeAndId = z.tuple([
+  z
+    .int()
+    .min(0)
+    .max(latestTime)
+    .transform((time) => new Date(time)),
+  idSchema,
+]);
+
 /** A cursor is a position, not a row, so it stays valid when its row is gone. */
-export function encodeCursor(position: unknown): string {
+function encodeCursor(position: unknown): string {
   return Buffer.from(JSON.stringify(position)).toString('base64url');
 }
 
 /** @throws ServiceError `BAD_REQUEST` for a cursor that this list has not made */
-export function decodeCursor<Position>(schema: z.ZodType<Position>, cursor: string): Position {
+function decodeCursor<Position>(schema: z.ZodType<Position>, cursor: string): Position {
   let position: unknown;
   try {
     position = JSON.parse(Buffer.from(cursor, 'base64url').toString());

@@ -1,5 +1,6 @@
 import type { Role } from '@chat-service/shared/objects';
 import { z } from 'zod';
+import { supervisorRoles } from '../clients/auth/principal.ts';
 import type { AuditAction } from '../db/column-types.ts';
 import type { Tables } from '../db/database.ts';
 import { ServiceError } from '../platform/service-error.ts';
@@ -37,7 +38,7 @@ export interface AuditedDeclaration<Input extends InputSchema> {
 type About<Input extends InputSchema> = (input: z.output<Input>) => LookedAt | Promise<LookedAt>;
 
 /** Before the input is looked at: whoever may not ask is told the same, whatever they ask for. */
-function requiringRole(...roles: readonly Role[]) {
+function requiringRole(roles: readonly Role[]) {
   return userProcedure.use(({ ctx, next }) => {
     if (!roles.includes(ctx.principal.role)) {
       throw new ServiceError('FORBIDDEN', { detail: `This needs the role ${roles.join(' or ')}.` });
@@ -47,8 +48,8 @@ function requiringRole(...roles: readonly Role[]) {
 }
 
 // Not exported: what is built of them by itself would not be on record.
-const supervisorProcedure = requiringRole('supervisor', 'admin');
-const adminProcedure = requiringRole('admin');
+const supervisorProcedure = requiringRole(supervisorRoles);
+const adminProcedure = requiringRole(['admin']);
 
 /**
  * The only way to procedures of supervisors: whichever is built of these is on record, committed before its operation
@@ -71,7 +72,7 @@ export function createAuditedProcedures({ record, requireReason }: AuditedProced
         const reason = reasonOf(given);
         if (requireReason && takesReason && reason === null) {
           const errors = [{ path: 'reason', message: 'is required here' }];
-          throw new ServiceError('BAD_REQUEST', { detail: 'A reason has to be given.', errors });
+          throw new ServiceError('BAD_REQUEST', { detail: 'A reason is required.', errors });
         }
         if (about === null) return next();
         const { subjectId = null, sessionId = null } = await about(given);

@@ -24,7 +24,7 @@ export function toServiceError(error: unknown): ServiceError {
   if (error.cause instanceof ServiceError) return error.cause;
   if (error.code === 'BAD_REQUEST' && error.cause instanceof ZodError) {
     return new ServiceError('BAD_REQUEST', {
-      detail: 'The request does not have the form that is asked for.',
+      detail: 'The request is not valid.',
       errors: fieldErrors(error.cause),
     });
   }

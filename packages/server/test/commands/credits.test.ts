@@ -10,17 +10,15 @@ describeEachDatabase('credits on the command line', (fixture) => {
     const options = { cwd: directory.path, env: { DATABASE_URL: fixture.url } };
     const world = createLedgerWorld(fixture.database);
     let over = false;
-    let checks = 0;
     const granting = runBin(['grant', 'ada', '2.500001'], options).finally(() => {
       over = true;
     });
-    for (; !over; checks += 1) {
+    while (!over) {
       await world.release(await world.check('ada', { credits: 1 }));
       // On SQLite none of it waits, and the processes beside it are heard between the turns alone; nor need it be fast.
       await new Promise((resolve) => void setTimeout(resolve, 2));
     }
     const granted = await granting;
-    expect(checks).toBeGreaterThan(10);
     expect(granted).toMatchObject({ code: 0, stderr: '' });
     expect(granted.stdout).toMatch(
       /^Granted 2\.500001 credits to the user "ada", who has [\d.]+ now\.\nThis user has not been here yet; .*\n$/u,

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
 
 /** What one start has compiled serves the next. */
 const compileCache = fileURLToPath(new URL('../../../../node_modules/.cache/compile', import.meta.url));
@@ -27,14 +28,14 @@ export interface RunningBin {
   kill(signal: NodeJS.Signals): void;
 }
 
-/** Starts the bin in `cwd` with nothing of the surrounding environment but what `env` holds. */
+/** Starts the bin in `cwd` with nothing of the surrounding environment but what `env` holds; it ends with the test at the latest. */
 export function startBin(args: readonly string[], { cwd, env = {} }: BinOptions): RunningBin {
   const child = spawn(process.execPath, ['--conditions=@chat-service/source', main, ...args], {
     cwd,
     env: { PATH: process.env['PATH'] ?? '', NODE_COMPILE_CACHE: compileCache, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 30_000,
   });
+  onTestFinished(() => void child.kill('SIGKILL'));
   const texts = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
     child[name].setEncoding('utf8').on('data', (text: string) => void (texts[name] += text));

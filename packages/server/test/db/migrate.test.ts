@@ -26,10 +26,10 @@ for (const kind of databaseKinds) {
       expect(await database.query.$count(database.tables.users)).toBe(1);
     });
 
-    it('both succeed when two processes migrate one empty database at once', async () => {
+    it('both succeed when two processes migrate one empty database at once', async ({ signal }) => {
       await using home = await createTestDatabase(kind);
       const child = () =>
-        run(process.execPath, ['--conditions=@chat-service/source', migrateChild, home.url], { timeout: 20_000 });
+        run(process.execPath, ['--conditions=@chat-service/source', migrateChild, home.url], { signal });
       await Promise.all([child(), child()]);
       await using database = await openDatabase(home.url, { logger: silentLogger });
       expect(await database.query.$count(database.tables.users)).toBe(0);
@@ -45,7 +45,7 @@ it.skipIf(!isAvailable('postgres'))('several connections migrate one empty Postg
 });
 
 describe('generated migrations', () => {
-  it.each(databaseKinds)('equal the schema (%s)', { timeout: 60_000 }, async (kind) => {
+  it.for(databaseKinds)('equal the schema (%s)', async (kind, { signal }) => {
     // drizzle-kit takes the schema and the output relative to where it runs, and writes what is missing.
     const directory = mkdtempSync(join(tmpdir(), 'chat-service-drizzle-'));
     try {
@@ -62,7 +62,7 @@ describe('generated migrations', () => {
           `--schema=src/db/${kind}/schema.ts`,
           `--out=${relative(packageDirectory, directory)}`,
         ],
-        { cwd: packageDirectory, timeout: 50_000 },
+        { cwd: packageDirectory, signal },
       );
       expect(stdout).toContain('No schema changes');
       expect(journal()).toBe(before);

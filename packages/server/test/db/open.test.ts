@@ -1,10 +1,9 @@
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
-import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import postgres from 'postgres';
-import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { holdClosedPort } from '../../../shared/test/support/closed-port.ts';
 import { openDatabase } from '../../src/db/database.ts';
 import { parseDatabaseUrl } from '../../src/db/database-url.ts';
 import { migrate } from '../../src/db/migrate.ts';
@@ -12,6 +11,7 @@ import { readConnectionOptions } from '../../src/db/postgres/connection-options.
 import { postgresDialect } from '../../src/db/postgres/dialect.ts';
 import { createTestDatabase, isAvailable, silentLogger } from '../support/databases.ts';
 import { userRow } from '../support/rows.ts';
+import { eventually } from '../support/eventually.ts';
 
 const options = { logger: silentLogger };
 
@@ -61,7 +61,7 @@ describe('TLS of Postgres', () => {
     expect({ url, connectTimeout, settings }).toEqual({
       url: 'postgres://u:p@h/d?other=x',
       connectTimeout: 3,
-      settings: '-c a=b -c TimeZone=UTC',
+      settings: '-c a=b -c TimeZone=UTC -c DateStyle=ISO',
     });
   });
 
@@ -98,11 +98,8 @@ describe('opening a SQLite file', () => {
 
 describe('opening Postgres', () => {
   it('says that nobody listens, without the password', async () => {
-    const server = createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
-    server.close();
-    await once(server, 'close');
+    await using nobody = await holdClosedPort();
+    const { port } = nobody;
     const url = `postgres://someone:geheim@127.0.0.1:${port}/chat`;
     for (const attempt of [openDatabase(url, options), migrate(url, options)]) {
       const error: unknown = await attempt.catch((thrown: unknown) => thrown);
@@ -167,7 +164,7 @@ describe('opening Postgres', () => {
         }
       }
       // The last cut may reach a connection only when it is used again.
-      const rows = await vi.waitFor(() => database.query.select({ id: users.id }).from(users));
+      const rows = await eventually(() => database.query.select({ id: users.id }).from(users));
       const perPair = Map.groupBy(rows, ({ id }) => id.slice(0, -2));
       expect([...perPair.values()].filter((pair) => pair.length !== 2)).toEqual([]);
       // A commit whose answer was lost may be there all the same.

@@ -1,6 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { HealthOutput } from '@chat-service/shared/system-api';
-import { call, rawSocket } from './sockets.ts';
+import { eventually } from '../support/eventually.ts';
+import { call, pass, rawSocket, reply, until, untilFrames } from './sockets.ts';
 import { createWorld, http, rawHttp, stockClient, type World } from './world.ts';
 
 let world: World;
@@ -63,7 +64,7 @@ describe('what does not exist', () => {
       code: 'NOT_FOUND',
       requestId: 'r-1',
     });
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(world.requests()).toMatchObject([{ route: '/nothing', status: 404, code: 'NOT_FOUND' }]),
     );
   });
@@ -160,7 +161,7 @@ describe('hostile requests', () => {
 
   it('of a long name leave a short line', async () => {
     await http(world, { path: `/${'long'.repeat(2000)}` });
-    await vi.waitFor(() => expect(world.requests()).toHaveLength(1));
+    await eventually(() => expect(world.requests()).toHaveLength(1));
     expect(String(world.requests()[0]?.['route'])).toHaveLength(200);
   });
 });
@@ -168,7 +169,7 @@ describe('hostile requests', () => {
 describe('shutting down', () => {
   it('turns readiness to 503 at once and goes on answering until what is under way is done', async () => {
     const held = world.fetch(`/trpc/hold?input=${encodeURIComponent('{"json":{"gate":"g"}}')}`);
-    await vi.waitFor(() => expect(world.gates.has('g')).toBe(true));
+    await eventually(() => expect(world.gates.has('g')).toBe(true));
     const drained = world.server.drain({ milliseconds: 60_000 });
     expect((await fetch(`${world.url}/api/health/ready`)).status).toBe(503);
     expect((await fetch(`${world.url}/api/health`)).status).toBe(503);
@@ -183,19 +184,22 @@ describe('shutting down', () => {
   it('asks idle clients to go elsewhere at once, busy ones when they are done, and closes all at the deadline', async () => {
     const idle = await rawSocket(world, { token: world.token });
     idle.send(call(1, 'query', 'whoami'));
-    await vi.waitFor(() => expect(idle.frames).toHaveLength(1));
+    await reply(idle, 1);
     const busy = await rawSocket(world, { token: world.token });
     busy.send([call(1, 'subscription', 'follow'), call(2, 'query', 'hold', { gate: 'g' })]);
-    await vi.waitFor(() => expect(world.gates.has('g')).toBe(true));
+    await eventually(() => expect(world.gates.has('g')).toBe(true));
     const stream = await world.fetch('/trpc/follow', { headers: { accept: 'text/event-stream' } });
     const drained = world.server.drain({ milliseconds: 60_000 });
-    await vi.waitFor(() => expect(idle.frames.at(-1)).toEqual({ id: null, method: 'reconnect' }));
+    await untilFrames(idle, 2);
+    expect(idle.frames.at(-1)).toEqual({ id: null, method: 'reconnect' });
     world.gates.get('g')?.resolve();
-    await vi.waitFor(() => expect(busy.frames.some((frame) => frame.id === 2)).toBe(true));
+    await reply(busy, 2);
     expect(busy.frames.some((frame) => frame.method === 'reconnect')).toBe(false);
     busy.send({ id: 1, method: 'subscription.stop' });
-    await vi.waitFor(() => expect(busy.frames.at(-1)).toEqual({ id: null, method: 'reconnect' }));
-    await world.clock.advance(60_000);
+    await until(busy, () => busy.frames.some((frame) => frame.method === 'reconnect'));
+    expect(busy.frames.at(-1)).toEqual({ id: null, method: 'reconnect' });
+    await pass(world, [idle, busy], 55_000);
+    await world.clock.advance(5000);
     await drained;
     expect((await idle.closed).code).toBe(1012);
     expect((await busy.closed).code).toBe(1012);
@@ -206,11 +210,11 @@ describe('shutting down', () => {
   it('lets the stock client finish what it waits for, and hangs on nobody', async () => {
     const stock = stockClient(world);
     const held = stock.client.hold.query({ gate: 'g' });
-    await vi.waitFor(() => expect(world.gates.has('g')).toBe(true));
+    await eventually(() => expect(world.gates.has('g')).toBe(true));
     const stalled = await rawSocket(world, { token: world.token });
     stalled.socket.pause();
     stalled.send(call(1, 'subscription', 'follow'));
-    await vi.waitFor(() => expect(world.log.readers).toBe(1));
+    await eventually(() => expect(world.log.readers).toBe(1));
     const drained = world.server.drain({ milliseconds: 1000 });
     world.gates.get('g')?.resolve();
     expect(await held).toBe('g');

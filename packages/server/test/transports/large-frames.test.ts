@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Principal } from '../../src/clients/auth/principal.ts';
 import { ServiceError } from '../../src/platform/service-error.ts';
-import { call, isOpen, rawSocket, reply, type Frame, type RawSocket } from './sockets.ts';
+import { eventually } from '../support/eventually.ts';
+import { call, isOpen, rawSocket, reply, until, untilFrames, type Frame, type RawSocket } from './sockets.ts';
 import { createWorld, tokenFor, type World } from './world.ts';
 
 const mebibyte = 1024 * 1024;
@@ -29,20 +30,6 @@ const clients: [string, () => Parameters<typeof rawSocket>[1]][] = [
   ['a stranger without a token', () => ({ query: '' })],
 ];
 
-/** Until what has come is enough. */
-function until(raw: RawSocket, isEnough: () => boolean): Promise<void> {
-  return new Promise((resolve) => {
-    const look = () => {
-      if (!isEnough()) return;
-      raw.socket.off('message', look);
-      resolve();
-    };
-    raw.socket.on('message', look);
-    look();
-  });
-}
-
-const untilReplies = (raw: RawSocket, count: number) => until(raw, () => raw.frames.length >= count);
 const codeOf = (frame: Frame) => frame.error?.json.data['code'];
 const idsOf = (frames: readonly Frame[]) => frames.map(({ id }) => id);
 const upTo = (count: number) => Array.from({ length: count }, (_, id) => id);
@@ -51,7 +38,7 @@ const upTo = (count: number) => Array.from({ length: count }, (_, id) => id);
 async function expectUsable(raw: RawSocket): Promise<void> {
   const before = raw.frames.length;
   raw.send(call('after', 'query', 'open'));
-  await untilReplies(raw, before + 1);
+  await untilFrames(raw, before + 1);
   expect(raw.frames.slice(before)).toMatchObject([{ id: 'after', result: { data: { json: 'open' } } }]);
   expect(isOpen(raw)).toBe(true);
   expect(world.server.stats().slowReadersCut).toBe(0);
@@ -80,7 +67,7 @@ describe.each(clients)('a frame of more calls than it may hold, from %s', (_, in
   ])('is answered call by call and in order: %s', async (__, messages) => {
     const raw = await open(introduction());
     raw.send(frameOf(messages));
-    await untilReplies(raw, messages.length);
+    await untilFrames(raw, messages.length);
     expect(idsOf(raw.frames).toSorted((a, b) => Number(a) - Number(b))).toEqual(upTo(messages.length));
     const refused = raw.frames.filter(({ error }) => error?.json.message === 'A frame holds at most 20 calls.');
     expect(idsOf(refused)).toEqual(upTo(messages.length).slice(20));
@@ -94,9 +81,9 @@ it('others are answered before a frame of very many calls is through', async () 
   const other = await open({ token: world.token });
   const messages = fill(mebibyte, (id) => JSON.stringify({ id, method: 'query' }));
   raw.send(frameOf(messages));
-  await untilReplies(raw, 1);
+  await untilFrames(raw, 1);
   other.send(call(1, 'query', 'open'));
-  await untilReplies(raw, messages.length);
+  await untilFrames(raw, messages.length);
   const routes = world.requests().map(({ route }) => route);
   expect(routes.indexOf('open')).toBeGreaterThan(0);
   // Within some turns, while what may be owed alone is thousands.
@@ -106,7 +93,7 @@ it('others are answered before a frame of very many calls is through', async () 
 it('other messages than calls are answered one by one up to 5,000, the rest at once, the calls behind them too', async () => {
   const raw = await open({ token: world.token });
   raw.send(frameOf([...Array.from({ length: 6000 }, () => '0'), JSON.stringify(call(1, 'query', 'open'))]));
-  await untilReplies(raw, 5002);
+  await untilFrames(raw, 5002);
   expect(raw.frames.filter(({ id }) => id === null)).toHaveLength(5001);
   expect(raw.frames[5000]?.error?.json.message).toBe('The frame holds too many messages.');
   expect(raw.frames[5001]).toMatchObject({ id: 1, result: { data: { json: 'open' } } });
@@ -121,7 +108,7 @@ it.each([
   const text = JSON.stringify(upTo(220).map((id) => message(id, long)));
   expect(Buffer.byteLength(text) / mebibyte).toBeCloseTo(1, 1);
   raw.send(text);
-  await untilReplies(raw, 220);
+  await untilFrames(raw, 220);
   expect(raw.frames.map(codeOf)).toEqual(upTo(220).map(() => code));
   expect(raw.frames.map(({ id }) => Number.parseInt(String(id), 10))).toEqual(upTo(220));
   await expectUsable(raw);
@@ -177,7 +164,7 @@ describe.each(clients)('while %s does not take the replies', (_, introduction) =
     await world.clock.advance(9999);
     expect(world.server.stats()).toMatchObject({ connections: 1, slowReadersCut: 0 });
     await world.clock.advance(1);
-    await vi.waitFor(() => expect(world.server.stats()).toMatchObject({ connections: 0, slowReadersCut: 1 }));
+    await eventually(() => expect(world.server.stats()).toMatchObject({ connections: 0, slowReadersCut: 1 }));
     await pass();
     expect(refusals()).toBeLessThanOrEqual(taken + 1);
   });
@@ -186,7 +173,7 @@ describe.each(clients)('while %s does not take the replies', (_, introduction) =
     const raw = await stalled();
     await world.clock.advance(4000);
     raw.socket.resume();
-    await untilReplies(raw, large.all);
+    await untilFrames(raw, large.all);
     expect(idsOf(raw.frames)).toEqual(upTo(large.all));
     expect(new Set(raw.frames.map(codeOf))).toEqual(new Set(['NOT_FOUND']));
     await expectUsable(raw);
@@ -208,7 +195,7 @@ describe('a client that takes its replies slowly', () => {
   it('gets them all, and its events between them, however long it takes', async () => {
     const raw = await stalledUser(async ({ send }) => {
       send(call('events', 'subscription', 'follow'));
-      await vi.waitFor(() => expect(world.log.readers).toBe(1));
+      await eventually(() => expect(world.log.readers).toBe(1));
     });
     world.log.publish(200, 1000);
     for (let pause = 0; pause < 3; pause += 1) {
@@ -216,13 +203,13 @@ describe('a client that takes its replies slowly', () => {
       for (const taken = refusals(); refusals() === taken; await pass()) {
         const had = raw.frames.length;
         raw.socket.resume();
-        await untilReplies(raw, had + 1);
+        await untilFrames(raw, had + 1);
         raw.socket.pause();
       }
       await untilStill();
     }
     raw.socket.resume();
-    await untilReplies(raw, large.all + 200);
+    await untilFrames(raw, large.all + 200);
     expect(idsOf(raw.frames.filter(({ error }) => error !== undefined))).toEqual(upTo(large.all));
     const events = raw.frames.flatMap(({ result }) => (result?.id === undefined ? [] : [Number(result.id)]));
     expect(events).toEqual(upTo(200).map((index) => index + 1));
@@ -232,13 +219,13 @@ describe('a client that takes its replies slowly', () => {
   it('has what it says behind them heard after them, in order', async () => {
     const raw = await stalledUser(async ({ send }) => {
       send(call('followed', 'subscription', 'follow'));
-      await vi.waitFor(() => expect(world.log.readers).toBe(1));
+      await eventually(() => expect(world.log.readers).toBe(1));
     });
     raw.send({ id: 'followed', method: 'subscription.stop' });
     raw.send('PONG');
     raw.send(call('open', 'query', 'open'));
     raw.socket.resume();
-    await untilReplies(raw, large.all + 2);
+    await untilFrames(raw, large.all + 2);
     expect(idsOf(raw.frames.slice(0, large.all))).toEqual(upTo(large.all));
     expect(new Set(idsOf(raw.frames.slice(large.all)))).toEqual(new Set(['followed', 'open']));
     expect(world.log.readers).toBe(0);
@@ -257,19 +244,19 @@ describe('a client that takes its replies slowly', () => {
   it('is not held up by one long reply: it may go on calling, and stop what it follows', async () => {
     const raw = await open({ token: world.token });
     raw.send(call('followed', 'subscription', 'follow'));
-    await vi.waitFor(() => expect(world.log.readers).toBe(1));
+    await eventually(() => expect(world.log.readers).toBe(1));
     raw.socket.pause();
     raw.send(call('big', 'query', 'big', { size: 30 * mebibyte }));
-    await vi.waitFor(() => expect(world.server.stats().bufferedBytes).toBeGreaterThan(mebibyte));
+    await eventually(() => expect(world.server.stats().bufferedBytes).toBeGreaterThan(mebibyte));
     raw.send([{ id: 'followed', method: 'subscription.stop' }, call('held', 'query', 'hold', { gate: 'g' })]);
-    await vi.waitFor(() => expect([world.log.readers, world.gates.has('g')]).toEqual([0, true]));
+    await eventually(() => expect([world.log.readers, world.gates.has('g')]).toEqual([0, true]));
     expect(world.server.stats().bufferedBytes).toBeGreaterThan(mebibyte);
   });
 
   it('has its calls wait as well where it owes much, also when it has taken a long reply before', async () => {
     const raw = await open({ token: world.token });
     raw.send(call('big', 'query', 'big', { size: mebibyte }));
-    await untilReplies(raw, 1);
+    await untilFrames(raw, 1);
     raw.socket.pause();
     for (let said = 1; world.server.stats().bufferedBytes <= mebibyte / 2; said += 1) {
       raw.send(call(said, 'query', 'p'.repeat(100_000)));
@@ -279,7 +266,7 @@ describe('a client that takes its replies slowly', () => {
     for (let turn = 0; turn < 30; turn += 1) await nextTurn();
     expect(world.gates.has('g')).toBe(false);
     raw.socket.resume();
-    await vi.waitFor(() => expect(world.gates.has('g')).toBe(true));
+    await eventually(() => expect(world.gates.has('g')).toBe(true));
   });
 
   it('is closed in good order when its time is over, and hears no more', async () => {
@@ -292,7 +279,7 @@ describe('a client that takes its replies slowly', () => {
     raw.socket.resume();
     expect((await raw.closed).code).toBe(4401);
     expect(idsOf(raw.frames)).toEqual(upTo(taken));
-    await vi.waitFor(() => expect(world.server.stats()).toMatchObject({ connections: 0, slowReadersCut: 0 }));
+    await eventually(() => expect(world.server.stats()).toMatchObject({ connections: 0, slowReadersCut: 0 }));
   });
 });
 
@@ -322,7 +309,7 @@ describe('over the rate limit', () => {
     expect(refusals()).toBeLessThan(large.all);
     raw.socket.resume();
     for (let frame = 1; frame <= large.frames; frame += 1) {
-      await untilReplies(raw, frame * large.inFrame);
+      await untilFrames(raw, frame * large.inFrame);
       await world.clock.advance(100);
     }
     expect(idsOf(raw.frames)).toEqual(upTo(large.all));
@@ -333,12 +320,12 @@ describe('over the rate limit', () => {
   it('the end of the wait does not end the pause', async () => {
     const raw = await open({ token: world.token });
     raw.send(upTo(50).map((id) => call(id, 'query', 'whoami')));
-    await untilReplies(raw, 50);
+    await untilFrames(raw, 50);
     raw.send(call('next', 'query', 'open'));
     await othersAnswered();
     expect(raw.frames).toHaveLength(50);
     await world.clock.advance(100);
-    await untilReplies(raw, 51);
+    await untilFrames(raw, 51);
     expect(raw.frames[50]).toMatchObject({ id: 'next', result: { data: { json: 'open' } } });
   });
 });
@@ -349,16 +336,23 @@ describe('while a token is judged, and the client is not read', () => {
   beforeEach(async () => {
     await world[Symbol.asyncDispose]();
     judged = Promise.withResolvers();
-    world = await createWorld({ authenticate: () => judged.promise });
+    const asked = Promise.withResolvers<void>();
+    world = await createWorld({
+      authenticate() {
+        asked.resolve();
+        return judged.promise;
+      },
+    });
     raw = await open({ token: world.token });
     raw.send(call(1, 'query', 'open'));
+    await asked.promise;
     for (let turn = 0; turn < 30; turn += 1) await nextTurn();
   });
   afterEach(() => vi.useRealTimers());
 
   it('the client is not taken for gone', async () => {
     await world.clock.advance(30_000);
-    await vi.waitFor(() => expect(raw.texts).toContain('PING'));
+    await until(raw, () => raw.texts.includes('PING'));
     await world.clock.advance(10_000);
     judged.reject(new ServiceError('UNAUTHORIZED'));
     expect((await reply(raw, 1)).result?.data?.json).toBe('open');

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { call, isOpen, rawSocket, reply, settled, type RawSocket } from './sockets.ts';
+import { eventually } from '../support/eventually.ts';
+import { call, isOpen, pass, rawSocket, reply, settled, until, type RawSocket } from './sockets.ts';
 import { createWorld, http, tokenFor, type World } from './world.ts';
 
 const limitPerMinute = 2;
@@ -24,13 +25,10 @@ async function open(options?: Parameters<typeof rawSocket>[1]): Promise<RawSocke
   return raw;
 }
 
-/** The next window begins; in steps short enough that the pings of a socket are answered in between. */
-async function passWindow(raw: RawSocket | null = null) {
+/** The next window begins. */
+async function passWindow(...raws: RawSocket[]) {
   vi.setSystemTime(Date.now() + 60_000);
-  for (let step = 0; step < 12; step += 1) {
-    await world.clock.advance(5000);
-    if (raw !== null) await settled(raw);
-  }
+  await pass(world, raws, 60_000);
 }
 
 const codeOf = async (raw: RawSocket, id: number | string | null) =>
@@ -54,7 +52,7 @@ describe('on a WebSocket', () => {
     expect(world.log.readers).toBe(0);
     raw.socket.send(Buffer.from([1]), { binary: true });
     raw.send({ method: 'connectionParams', data: {} });
-    await vi.waitFor(() => expect(raw.frames.filter(({ id }) => id === null)).toHaveLength(3));
+    await until(raw, () => raw.frames.filter(({ id }) => id === null).length === 3);
     expect(raw.frames.filter(({ id }) => id === null).map(({ error }) => error?.json.data['code'])).toEqual([
       'BAD_REQUEST',
       'RATE_LIMITED',
@@ -69,7 +67,7 @@ describe('on a WebSocket', () => {
   it('stopping, pings and what needs no token count nothing', async () => {
     const raw = await open({ token: world.token });
     raw.send(call(1, 'subscription', 'follow'));
-    await vi.waitFor(() => expect(world.log.readers).toBe(1));
+    await eventually(() => expect(world.log.readers).toBe(1));
     for (let n = 0; n < 20; n += 1) {
       raw.send({ id: n === 10 ? 1 : 99, method: 'subscription.stop' });
       raw.send('PING');
@@ -124,7 +122,7 @@ describe('on a WebSocket', () => {
         : call(id, 'subscription', 'follow', { lastEventId: '00000001' }),
     );
     raw.send(resumed);
-    await vi.waitFor(() => expect(world.log.readers).toBe(resumptions));
+    await eventually(() => expect(world.log.readers).toBe(resumptions));
     await settled(raw);
     const answered = () => [...new Set(raw.frames.map(({ id }) => id))];
     expect(answered()).toHaveLength(resumptions);
@@ -138,7 +136,7 @@ describe('on a WebSocket', () => {
     raw.send({ id: resumptions, method: 'subscription.stop' });
     expect((await reply(raw, resumptions)).result?.type).toBe('stopped');
     await passWindow(raw);
-    await vi.waitFor(() => expect(world.log.readers).toBe(resumptions + 2));
+    await eventually(() => expect(world.log.readers).toBe(resumptions + 2));
     expect(raw.frames.filter(({ id, error }) => typeof id === 'number' && error !== undefined)).toEqual([]);
     expect(raw.frames.filter(({ id }) => id === resumptions)).toHaveLength(1);
     expect(world.lines.filter(({ level }) => level === 'error')).toEqual([]);
@@ -169,16 +167,16 @@ describe('over HTTP', () => {
     const late = [follow(), follow()];
     const gone = new AbortController();
     const left = world.fetch(path, { headers, signal: gone.signal });
-    await vi.waitFor(() => expect(world.server.stats().inFlight).toBe(resumptions + 3));
+    await eventually(() => expect(world.server.stats().inFlight).toBe(resumptions + 3));
     gone.abort();
     await expect(left).rejects.toThrow('aborted');
-    await vi.waitFor(() => expect(world.server.stats().inFlight).toBe(resumptions + 2));
+    await eventually(() => expect(world.server.stats().inFlight).toBe(resumptions + 2));
     expect((await world.fetch('/trpc/whoami')).status).toBe(200);
     expect([answers, world.log.readers]).toEqual([resumptions, resumptions]);
     await passWindow();
     expect((await Promise.all(late)).map(({ status }) => status)).toEqual([200, 200]);
     leaving.abort();
-    await vi.waitFor(() => expect(world.server.stats().inFlight).toBe(0));
+    await eventually(() => expect(world.server.stats().inFlight).toBe(0));
     expect(world.lines.filter(({ level }) => level === 'error')).toEqual([]);
     expect(world.requests().filter(({ status, code }) => status === 499 && code !== undefined)).toEqual([]);
   });
@@ -235,7 +233,7 @@ describe('over HTTP', () => {
     expect(await ask({ authorization: other })).toEqual([status, '"default";r=1;t=60', null]);
     await passWindow();
     expect(await ask({})).toEqual([status, '"default";r=1;t=60', null]);
-    await vi.waitFor(() => expect(world.requests()).toHaveLength(10));
+    await eventually(() => expect(world.requests()).toHaveLength(10));
     const callers = world.requests().map(({ userId }) => userId);
     expect(callers).toEqual(['ada', 'ada', 'ada', null, null, null, null, 'ada', 'other', 'ada']);
   });

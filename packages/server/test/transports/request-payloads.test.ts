@@ -1,5 +1,6 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { PayloadMode } from '../../src/platform/logger.ts';
+import { eventually } from '../support/eventually.ts';
 import { call, rawSocket, reply } from './sockets.ts';
 import { createWorld } from './world.ts';
 
@@ -18,7 +19,7 @@ describe.each(['none', 'redacted', 'full'] as const)('the log with payloads: %s'
     const socket = await rawSocket(world, { token: world.token });
     socket.send(call(1, 'mutation', 'write', { text }));
     await reply(socket, 1);
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(world.requests().filter(({ route }) => String(route).includes('write'))).toHaveLength(2),
     );
     const lines = world.requests().filter(({ route }) => String(route).includes('write'));
@@ -31,7 +32,7 @@ describe.each(['none', 'redacted', 'full'] as const)('the log with payloads: %s'
     const batch = { 0: { json: { text } }, 1: { json: { text } } };
     await world.post('/trpc/write,write?batch=1', batch);
     await world.post('/trpc/write', { json: { text } }, { authorization: 'Bearer nobody' });
-    await vi.waitFor(() => expect(world.requests()).toHaveLength(2));
+    await eventually(() => expect(world.requests()).toHaveLength(2));
     const [known, stranger] = world.requests();
     expect(known?.['input']).toEqual(payloads === 'none' ? undefined : [expected[payloads], expected[payloads]]);
     expect(stranger).not.toHaveProperty('input');

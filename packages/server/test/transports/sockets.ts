@@ -1,4 +1,3 @@
-import { expect, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import type { World } from './world.ts';
 
@@ -51,20 +50,44 @@ export function call(id: number | string, method: string, path: string, json?: u
   return { id, method, params: { path, ...(json !== undefined && { input: { json } }), ...more } };
 }
 
+/** Until what has come is enough; rejects when the socket is closed before. */
+export async function until({ socket, frames }: RawSocket, isEnough: () => boolean): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const look = () => {
+    if (isEnough()) resolve();
+    else if (socket.readyState === WebSocket.CLOSED)
+      reject(new Error(`closed after ${JSON.stringify(frames.slice(-5))}`));
+  };
+  socket.on('message', look).on('close', look);
+  look();
+  await promise.finally(() => socket.off('message', look).off('close', look));
+}
+
+export const untilFrames = (raw: RawSocket, count: number) => until(raw, () => raw.frames.length >= count);
+
 /** The reply to a call; of a subscription the first event or its end. */
-export function reply(raw: RawSocket, id: number | string | null): Promise<Frame> {
-  return vi.waitFor(() => {
-    const frame = raw.frames.find((candidate) => candidate.id === id && candidate.result?.type !== 'started');
-    if (frame === undefined) throw new Error(`no reply to ${id} in ${JSON.stringify(raw.frames)}`);
-    return frame;
+export async function reply(raw: RawSocket, id: number | string | null): Promise<Frame> {
+  let frame: Frame | undefined;
+  await until(raw, () => {
+    frame = raw.frames.find((candidate) => candidate.id === id && candidate.result?.type !== 'started');
+    return frame !== undefined;
   });
+  return frame ?? {};
 }
 
 /** Until the server has done with everything that was sent before. */
 export async function settled(raw: RawSocket): Promise<void> {
   raw.texts.length = 0;
   raw.send('PING');
-  await vi.waitFor(() => expect(raw.texts).toContain('PONG'));
+  await until(raw, () => raw.texts.includes('PONG'));
+}
+
+/** Lets time pass in steps short enough that the pings of the sockets are answered in between. */
+export async function pass(world: World, sockets: readonly RawSocket[], milliseconds: number): Promise<void> {
+  for (let left = milliseconds; left > 0; left -= 5000) {
+    await world.clock.advance(Math.min(left, 5000));
+    for (const raw of sockets) await settled(raw);
+  }
 }
 
 export function isOpen(raw: RawSocket): boolean {

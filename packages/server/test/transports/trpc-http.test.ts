@@ -1,6 +1,7 @@
 import { createTRPCClient, httpBatchStreamLink, httpSubscriptionLink, TRPCClientError } from '@trpc/client';
 import superjson from 'superjson';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { eventually } from '../support/eventually.ts';
 import { FetchEventSource } from './event-source.ts';
 import { createWorld, http, tokenFor, type ToyRouter, type World } from './world.ts';
 
@@ -21,7 +22,7 @@ const input = (value: unknown) => `input=${encodeURIComponent(JSON.stringify({ j
 
 /** The request line of the call that was answered with this id. */
 async function lineOf(requestId: string | null) {
-  return vi.waitFor(() => {
+  return eventually(() => {
     const line = world.requests().find((candidate) => candidate['requestId'] === requestId);
     expect(line).toBeDefined();
     return line ?? { msg: '', level: '' };
@@ -288,16 +289,16 @@ describe('subscriptions as server-sent events', () => {
     const token = tokenFor('ada', world.nowSeconds() + 60);
     const response = await world.fetch('/trpc/follow', { headers: { ...headers, authorization: `Bearer ${token}` } });
     const all = readEvents(response);
-    await vi.waitFor(() => expect(world.log.taken).toBe(1));
+    await eventually(() => expect(world.log.taken).toBe(1));
     await world.clock.advance(89_000);
     world.log.publish(1);
-    await vi.waitFor(() => expect(world.log.taken).toBe(2));
+    await eventually(() => expect(world.log.taken).toBe(2));
     await world.clock.advance(1000);
     world.log.publish(1);
     const text = await all;
     expect(text.match(/^id: .*$/gmu)).toEqual(['id: 00000001', 'id: 00000002']);
     expect(text).not.toMatch(/event: (return|serialized-error)/u);
-    await vi.waitFor(() => expect(world.log.readers).toBe(0));
+    await eventually(() => expect(world.log.readers).toBe(0));
   });
 
   it('are survived by the stock client at the end of a token: nothing lost, nothing twice', async () => {
@@ -328,10 +329,10 @@ describe('subscriptions as server-sent events', () => {
       });
     });
     world.log.publish(20);
-    await vi.waitFor(() => expect(seen).toHaveLength(20));
+    await eventually(() => expect(seen).toHaveLength(20));
     await world.clock.advance(90_000);
     world.log.publish(20);
-    await vi.waitFor(() => expect(seen).toHaveLength(40));
+    await eventually(() => expect(seen).toHaveLength(40));
     world.log.end();
     await done;
     expect(seen).toEqual(Array.from({ length: 40 }, (_, index) => index + 1));
@@ -365,7 +366,7 @@ describe('subscriptions as server-sent events', () => {
     const response = await world.fetch('/trpc/abortive', { headers, signal: abort.signal });
     await readEvents(response, (text) => text.includes('id: 1'));
     abort.abort();
-    await vi.waitFor(() => expect(world.server.stats().inFlight).toBe(0));
+    await eventually(() => expect(world.server.stats().inFlight).toBe(0));
     expect((await world.fetch('/trpc/whoami')).status).toBe(200);
   });
 
@@ -384,6 +385,6 @@ describe('subscriptions as server-sent events', () => {
     const response = await world.fetch('/trpc/follow', { headers, signal: abort.signal });
     await readEvents(response, (text) => text.includes('00000001')).catch(() => {});
     abort.abort();
-    await vi.waitFor(() => expect(world.log.readers).toBe(0));
+    await eventually(() => expect(world.log.readers).toBe(0));
   });
 });

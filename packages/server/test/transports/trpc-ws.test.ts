@@ -1,5 +1,6 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { call, isOpen, rawSocket, reply, settled, type RawSocket } from './sockets.ts';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { call, isOpen, pass, rawSocket, reply, settled, until, untilFrames, type RawSocket } from './sockets.ts';
 import { createWorld, stockClient, tokenFor, type World } from './world.ts';
 
 let world: World;
@@ -56,13 +57,13 @@ describe('calls over WebSocket', () => {
   it('log a subscription when it is over, stopped or closed', async () => {
     const raw = await open({ token: world.token });
     raw.send([call(1, 'subscription', 'follow'), call(2, 'subscription', 'follow')]);
-    await vi.waitFor(() => expect(world.log.readers).toBe(2));
+    await eventually(() => expect(world.log.readers).toBe(2));
     raw.send({ id: 1, method: 'subscription.stop' });
     expect((await reply(raw, 1)).result?.type).toBe('stopped');
     const follows = () => world.requests().filter((line) => line['route'] === 'follow');
     expect(follows()).toHaveLength(1);
     raw.socket.terminate();
-    await vi.waitFor(() => expect(follows()).toHaveLength(2));
+    await eventually(() => expect(follows()).toHaveLength(2));
     expect(world.log.readers).toBe(0);
     expect(world.server.stats()).toMatchObject({ connections: 0, inFlight: 0 });
   });
@@ -77,7 +78,7 @@ describe('calls over WebSocket', () => {
   it('hide what broke a subscription, and log it once', async () => {
     const raw = await open({ token: world.token });
     raw.send(call(1, 'subscription', 'broken'));
-    await vi.waitFor(() => expect(raw.frames.some((frame) => frame.error !== undefined)).toBe(true));
+    await until(raw, () => raw.frames.some((frame) => frame.error !== undefined));
     const error = raw.frames.find((frame) => frame.error !== undefined)?.error?.json;
     expect(error?.data).toMatchObject({ code: 'INTERNAL' });
     expect(raw.texts.join('')).not.toContain('secret');
@@ -91,7 +92,7 @@ describe('what a frame may hold', () => {
   it('20 calls: the others are refused one by one', async () => {
     const raw = await open({ token: world.token });
     raw.send(Array.from({ length: 25 }, (_, id) => call(id, 'query', 'whoami')));
-    await vi.waitFor(() => expect(raw.frames).toHaveLength(25));
+    await untilFrames(raw, 25);
     const refused = raw.frames.filter((frame) => frame.error !== undefined);
     expect(refused.map((frame) => frame.id)).toEqual([20, 21, 22, 23, 24]);
     for (const frame of refused) expect(frame.error?.json.data).toMatchObject({ code: 'BAD_REQUEST', path: 'whoami' });
@@ -102,12 +103,11 @@ describe('what a frame may hold', () => {
     world.log.publish(1);
     const raw = await open({ token: world.token });
     raw.send(Array.from({ length: 205 }, (_, id) => call(id, 'subscription', 'follow')));
+    await untilFrames(raw, 405);
     const of = (pick: (frame: RawSocket['frames'][number]) => boolean) => raw.frames.filter(pick).length;
-    await vi.waitFor(() => {
-      expect(of((frame) => frame.result?.type === 'started')).toBe(200);
-      expect(of((frame) => frame.result?.type === 'data')).toBe(200);
-      expect(of((frame) => frame.error?.json.data['code'] === 'BAD_REQUEST')).toBe(5);
-    });
+    expect(of((frame) => frame.result?.type === 'started')).toBe(200);
+    expect(of((frame) => frame.result?.type === 'data')).toBe(200);
+    expect(of((frame) => frame.error?.json.data['code'] === 'BAD_REQUEST')).toBe(5);
     expect(isOpen(raw)).toBe(true);
   });
 
@@ -179,7 +179,7 @@ describe('what a frame may hold', () => {
     for (let frame = 0; frame < 6; frame += 1) {
       raw.send(Array.from({ length: 200 }, (_, id) => call(frame * 200 + id, 'subscription', 'follow')));
     }
-    await vi.waitFor(() => expect(raw.frames.length).toBeGreaterThanOrEqual(1200));
+    await untilFrames(raw, 1200);
     const refused = raw.frames.filter((frame) => frame.error?.json.data['code'] === 'RATE_LIMITED');
     expect(refused).toHaveLength(200);
     expect(world.log.readers).toBe(1000);
@@ -190,15 +190,22 @@ describe('what a frame may hold', () => {
 describe('the end of a token', () => {
   const soon = () => tokenFor('ada', world.nowSeconds() + 10);
 
+  /** The client is pinged on the way, and has said something since when that is looked at. */
+  async function passTokenEnd({ client }: ReturnType<typeof stockClient>) {
+    await world.clock.advance(30_000);
+    await client.open.query();
+    await world.clock.advance(10_000);
+  }
+
   it('lets calls under way be answered, says nothing more to subscriptions, and closes with 4401', async () => {
     world.log.publish(1);
     const raw = await open({ token: soon() });
     raw.send([call(1, 'subscription', 'follow'), call(2, 'query', 'hold', { gate: 'g' })]);
     await reply(raw, 1);
-    await vi.waitFor(() => expect(world.gates.has('g')).toBe(true));
-    await world.clock.advance(39_999);
+    await eventually(() => expect(world.gates.has('g')).toBe(true));
+    await pass(world, [raw], 39_999);
     world.log.publish(1);
-    await vi.waitFor(() => expect(raw.frames.filter((frame) => frame.id === 1)).toHaveLength(3));
+    await until(raw, () => raw.frames.filter((frame) => frame.id === 1).length === 3);
     await world.clock.advance(1);
     world.log.publish(5);
     raw.send([call(3, 'subscription', 'follow'), call(4, 'query', 'whoami')]);
@@ -208,18 +215,19 @@ describe('the end of a token', () => {
     expect((await raw.closed).code).toBe(4401);
     expect(raw.frames.find((frame) => frame.id === 2)?.result?.data?.json).toBe('g');
     expect(raw.frames.filter((frame) => frame.id === 1 || frame.id === 3)).toHaveLength(3);
-    await vi.waitFor(() => expect(world.log.readers).toBe(0));
+    await eventually(() => expect(world.log.readers).toBe(0));
   });
 
   it('is the end of the short way as well', async () => {
     const raw = await open({ token: soon() });
     raw.send([call(1, 'subscription', 'shortcut'), call(2, 'query', 'hold', { gate: 'g' })]);
     await reply(raw, 1);
-    await vi.waitFor(() => expect(world.gates.has('g')).toBe(true));
+    await eventually(() => expect(world.gates.has('g')).toBe(true));
     const told = () => raw.frames.filter((frame) => frame.id === 1);
-    await world.clock.advance(39_999);
+    await pass(world, [raw], 39_999);
     expect(world.log.shortcut?.write('2', { n: 2 })).toBe(true);
-    await vi.waitFor(() => expect(told().at(-1)?.result?.data?.json).toEqual({ id: '2', data: { n: 2 } }));
+    await until(raw, () => told().length === 3);
+    expect(told().at(-1)?.result?.data?.json).toEqual({ id: '2', data: { n: 2 } });
     await world.clock.advance(1);
     expect(world.log.shortcut?.write('3', { n: 3 })).toBe(false);
     await settled(raw);
@@ -231,9 +239,8 @@ describe('the end of a token', () => {
   it('does not wait for calls for ever', async () => {
     const raw = await open({ token: soon() });
     raw.send(call(1, 'query', 'hold', { gate: 'g' }));
-    await vi.waitFor(() => expect(world.gates.has('g')).toBe(true));
-    await world.clock.advance(40_000);
-    await settled(raw);
+    await eventually(() => expect(world.gates.has('g')).toBe(true));
+    await pass(world, [raw], 40_000);
     await world.clock.advance(5000);
     expect((await raw.closed).code).toBe(4401);
   });
@@ -256,10 +263,10 @@ describe('the end of a token', () => {
       });
     });
     world.log.publish(50);
-    await vi.waitFor(() => expect(seen).toHaveLength(50));
-    await world.clock.advance(40_000);
+    await eventually(() => expect(seen).toHaveLength(50));
+    await passTokenEnd(stock);
     world.log.publish(50);
-    await vi.waitFor(() => expect(seen).toHaveLength(100));
+    await eventually(() => expect(seen).toHaveLength(100));
     world.log.end();
     await done;
     expect(seen).toEqual(Array.from({ length: 100 }, (_, index) => index + 1));
@@ -275,8 +282,8 @@ describe('the end of a token', () => {
     const failed = new Promise<unknown>((resolve) => {
       stock.client.follow.subscribe(undefined, { onError: resolve });
     });
-    await vi.waitFor(() => expect(world.log.readers).toBe(1));
-    await world.clock.advance(40_000);
+    await eventually(() => expect(world.log.readers).toBe(1));
+    await passTokenEnd(stock);
     expect(await failed).toMatchObject({ data: { code: 'UNAUTHORIZED' } });
     expect(stock.closes).toEqual([4401]);
     await stock.close();

@@ -1,5 +1,5 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { call, isOpen, rawSocket, reply, settled, type RawSocket } from './sockets.ts';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { call, isOpen, pass, rawSocket, reply, settled, until, type RawSocket } from './sockets.ts';
 import { createWorld, http, type World } from './world.ts';
 
 let world: World;
@@ -16,14 +16,6 @@ async function open(options?: Parameters<typeof rawSocket>[1]): Promise<RawSocke
   const raw = await rawSocket(world, options);
   sockets.push(raw.socket);
   return raw;
-}
-
-/** Lets time pass in steps short enough that the socket's pings are answered in between. */
-async function pass(raw: RawSocket, milliseconds: number) {
-  for (let left = milliseconds; left > 0; left -= 5000) {
-    await world.clock.advance(Math.min(left, 5000));
-    await settled(raw);
-  }
 }
 
 describe('who may connect', () => {
@@ -120,9 +112,9 @@ describe('a socket that does not authenticate', () => {
     for (const id of [1, 2, 3]) {
       raw.send(call(id, id === 2 ? 'subscription' : 'query', id === 2 ? 'follow' : 'whoami'));
       expect((await reply(raw, id)).error?.json.data).toMatchObject({ code: 'UNAUTHORIZED' });
-      await pass(raw, 25_000);
+      await pass(world, [raw], 25_000);
     }
-    await pass(raw, 34_000);
+    await pass(world, [raw], 34_000);
     expect(isOpen(raw)).toBe(true);
     await world.clock.advance(1000);
     expect((await raw.closed).code).toBe(4401);
@@ -145,7 +137,7 @@ describe('keep-alive', () => {
     raw.send(call(1, 'query', 'whoami'));
     await reply(raw, 1);
     await world.clock.advance(30_000);
-    await vi.waitFor(() => expect(raw.texts).toContain('PING'));
+    await until(raw, () => raw.texts.includes('PING'));
     await settled(raw);
     await world.clock.advance(10_000);
     expect(isOpen(raw)).toBe(true);

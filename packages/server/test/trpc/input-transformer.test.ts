@@ -3,6 +3,7 @@ import superjson from 'superjson';
 import { describe, expect, it } from 'vitest';
 import { ServiceError } from '../../src/platform/service-error.ts';
 import { deserializeInput } from '../../src/trpc/input-transformer.ts';
+import { seed } from '../../../shared/test/support/seed.ts';
 
 const overTheWire = (value: unknown): unknown => JSON.parse(JSON.stringify(superjson.serialize(value)));
 
@@ -28,7 +29,7 @@ describe('deserializeInput', () => {
       fc.property(plain.value, (value) => {
         expect(deserializeInput(overTheWire(value))).toEqual(value);
       }),
-      { numRuns: 300 },
+      { seed, numRuns: 300 },
     );
   });
 

@@ -4,6 +4,8 @@ import type { Queryable } from '../../db/database.ts';
 /** Amounts are millionths of a credit throughout; what is sent and shown is converted at the edge. */
 export type Micro = number;
 
+export const microPerCredit: Micro = 1_000_000;
+
 /** Whose credit it is, as the token says. */
 export interface AccountHolder {
   readonly userId: string;
@@ -33,7 +35,7 @@ export interface Hold {
   readonly periods: { readonly day: string; readonly month: string } | null;
 }
 
-/** The name of a quota of section "Quotas". */
+/** `sessions`, `messages`, `tokens` or `compute`; an Accounting Service may have others. */
 export type QuotaName = string;
 
 export type CreditDecision =

@@ -1,6 +1,7 @@
 import { importJWK, type CryptoKey, type JWK } from 'jose';
 import type { Clock } from '../../platform/clock.ts';
-import type { PublicKeyAlgorithm } from './public-key.ts';
+import { readBoundedText } from '../../platform/read-bounded-text.ts';
+import { minRsaBits, type PublicKeyAlgorithm } from './public-key.ts';
 
 export interface JwksKey {
   readonly algorithm: PublicKeyAlgorithm;
@@ -29,25 +30,14 @@ export async function fetchJwks(url: string, clock: Clock, fetch: typeof globalT
       const hint = response.status >= 300 && response.status < 400 ? '; redirects are not followed' : '';
       throw new Error(`the answer's status is ${response.status}${hint}`);
     }
-    return await readBounded(response);
+    const text = await readBoundedText(response, maxBytes);
+    if (text === null) throw new Error(`the answer is larger than ${maxBytes} bytes`);
+    return text;
   } finally {
     cancelTimeout();
     // Ends a response that was not read to its end; does nothing to one that was.
     controller.abort();
   }
-}
-
-async function readBounded(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  const body: AsyncIterable<Uint8Array> | null = response.body;
-  if (body === null) return '';
-  for await (const chunk of body) {
-    bytes += chunk.byteLength;
-    if (bytes > maxBytes) throw new Error(`the answer is larger than ${maxBytes} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 /**
@@ -98,7 +88,7 @@ function algorithmOf(jwk: Record<string, unknown>): PublicKeyAlgorithm | undefin
 
 function isWeak(key: CryptoKey): boolean {
   const { algorithm } = key;
-  return 'modulusLength' in algorithm && Number(algorithm.modulusLength) < 2048;
+  return 'modulusLength' in algorithm && Number(algorithm.modulusLength) < minRsaBits;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -20,5 +20,8 @@ export interface Principal {
  */
 export type Authenticate = (token: string) => Promise<Principal>;
 
+/** The roles that may look at what belongs to others. */
+export const supervisorRoles: readonly Role[] = ['supervisor', 'admin'];
+
 /** Seconds by which clocks may differ: a token counts until `exp` plus this. */
 export const clockToleranceSeconds = 30;

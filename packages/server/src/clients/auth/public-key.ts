@@ -8,7 +8,8 @@ export type PublicKeyReading =
   /** Follows the variable's name in a sentence; repeats nothing of the key. */
   | { readonly ok: false; readonly problem: string };
 
-const minRsaBits = 2048;
+/** A shorter RSA key is no protection. */
+export const minRsaBits = 2048;
 
 /** Reads a PEM public key (or a certificate's) and the one algorithm that goes with its type. */
 export function readPublicKey(pem: string): PublicKeyReading {

@@ -6,7 +6,8 @@ import type { Principal } from './principal.ts';
 
 /** In code points. An address has at most 320; a longer claim counts as absent, as a cut one would be another's. */
 const maxNameLength = 320;
-const maxUserIdLength = 255;
+/** Of `sub`, in code points. */
+export const maxUserIdLength = 255;
 const maxPlanLength = 255;
 /** The last second that a JavaScript date can hold: claims beyond it are no times. */
 const maxSeconds = 8_640_000_000_000;

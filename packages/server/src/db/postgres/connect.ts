@@ -151,7 +151,7 @@ export async function openPostgres(url: string, { logger, maxConnections }: Open
       scopes.assertOutside('a transaction was started');
       return run(() => runWithRetries(work));
     },
-    eraseDeleted: () => Promise.resolve(true),
+    eraseDeleted: () => Promise.resolve('erased'),
     async ping() {
       await run(() => pool.query('select 1'));
     },

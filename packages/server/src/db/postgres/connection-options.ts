@@ -43,8 +43,8 @@ export function readConnectionOptions(url: string): ConnectionOptions {
   return {
     tls,
     connectTimeout: connectTimeout > 0 ? connectTimeout : defaultConnectTimeout,
-    // Times then come in one form, whatever the server's own zone.
-    settings: [take('options'), '-c TimeZone=UTC'].filter((part) => part !== undefined).join(' '),
+    // Times then come in one form, whatever the server's own: in others day and month change places.
+    settings: [take('options'), '-c TimeZone=UTC -c DateStyle=ISO'].filter((part) => part !== undefined).join(' '),
     url: address.href,
   };
 }

@@ -1,5 +1,6 @@
-import { drizzle } from 'drizzle-orm/node-postgres';
-import { migrate } from 'drizzle-orm/node-postgres/migrator';
+import { drizzle } from 'drizzle-orm/pg-proxy';
+import { migrate } from 'drizzle-orm/pg-proxy/migrator';
+import type pg from 'pg';
 import type { Logger } from '../../platform/logger.ts';
 import { endPool, openPool, postgresOpenError } from './pool.ts';
 
@@ -13,11 +14,20 @@ export async function migratePostgres(
 ): Promise<void> {
   const pool = await openPool(url, { maxConnections: 1, logger, forMigrations: true });
   try {
-    // An advisory lock belongs to its connection, so everything runs on this one; ending it lets go of the lock.
     const client = await pool.connect();
     try {
-      await client.query('select pg_advisory_lock($1)', [migrationLock]);
-      await migrate(drizzle(client), { migrationsFolder });
+      // One transaction from reading which migrations are there to the last of their statements.
+      await client.query('begin isolation level read committed');
+      await takeLock(client, logger);
+      const handle = drizzle((text, parameters) => client.query(text, parameters));
+      await migrate(
+        handle,
+        async (statements) => {
+          for (const statement of statements) await client.query(statement);
+        },
+        { migrationsFolder },
+      );
+      await client.query('commit');
     } finally {
       client.release(true);
     }
@@ -26,6 +36,16 @@ export async function migratePostgres(
   } finally {
     await endPool(pool);
   }
+}
+
+/** Of the transaction, not of the connection: a pooler keeps that one, and the lock with it. */
+async function takeLock(client: pg.PoolClient, logger: Logger): Promise<void> {
+  const { rows } = await client.query<{ taken: boolean }>('select pg_try_advisory_xact_lock($1) as taken', [
+    migrationLock,
+  ]);
+  if (rows[0]?.taken === true) return;
+  logger.info('waiting for another process that migrates the database');
+  await client.query('select pg_advisory_xact_lock($1)', [migrationLock]);
 }
 
 function rootCause(error: unknown): unknown {

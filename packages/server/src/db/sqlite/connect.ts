@@ -12,6 +12,7 @@ import { createRowMapper } from '../row-mapper.ts';
 import { errorCode, withoutParameters } from '../statement-error.ts';
 import { TransactionScopes } from '../transaction-scope.ts';
 import { sqliteDialect } from './dialect.ts';
+import { fileProblem } from './file-problem.ts';
 import { prepareDatabaseFile } from './files.ts';
 import { SqliteGate } from './gate.ts';
 import * as schema from './schema.ts';
@@ -80,8 +81,8 @@ export function connectSqlite(file: string): BetterSqlite3.Database {
   } catch (error) {
     connection?.close();
     const code = error instanceof Error ? errorCode(error) : undefined;
-    const words = code === 'SQLITE_NOTADB' ? 'it is not a SQLite database' : (code ?? 'unknown reason');
-    throw new Error(`the database file ${path} cannot be opened: ${words}`, { cause: error });
+    const problem = fileProblem(error) ?? code ?? 'unknown reason';
+    throw new Error(`the database file ${path} cannot be opened: ${problem}`, { cause: error });
   }
 }
 

@@ -1,7 +1,10 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Database as Connection, Statement } from 'better-sqlite3';
 import { LRUCache } from 'lru-cache';
+import type { Erasure } from '../database.ts';
 import { DatabaseClosedError, errorCode } from '../statement-error.ts';
 import { TransactionScope, type TransactionScopes } from '../transaction-scope.ts';
+import { freeBytesAt } from './files.ts';
 
 /** How Drizzle wants the rows: none, all, or the first. */
 export type Method = 'run' | 'all' | 'values' | 'get';
@@ -11,8 +14,19 @@ export type Execute = (sql: string, parameters: unknown[], method: Method) => { 
 
 /** Enough for every statement of the service; those of varying length (`in (?, ?, …)`) push each other out. */
 const maxPreparedStatements = 500;
-/** A larger file takes the process longer than a third of a second to write anew, in which it does nothing else. */
+/** More takes the process longer than a third of a second to write anew, in which it does nothing else. */
 const longestRewriteBytes = 64 * 1024 * 1024;
+/** Looks for the end of what others read, before it is tried again later. */
+const readerTries = 10;
+/** Milliseconds between two of them. Meanwhile every statement waits. */
+const readerWaitMs = 10;
+
+export interface GateOptions {
+  /** Of the disk that the database is on. @default as the file system tells */
+  readonly freeBytes?: () => number;
+  /** Lets others go on reading for a moment. */
+  readonly waitForReaders?: () => Promise<unknown>;
+}
 
 /**
  * The one way to a SQLite connection. There is a single connection and no driver below knows who asks, so a statement
@@ -24,11 +38,15 @@ export class SqliteGate {
   readonly #scopes: TransactionScopes;
   readonly #statements = new LRUCache<string, Statement<unknown[], unknown>>({ max: maxPreparedStatements });
   #lastTurn: Promise<unknown> = Promise.resolve();
+  readonly #freeBytes: () => number;
+  readonly #waitForReaders: () => Promise<unknown>;
   #closed = false;
 
-  constructor(connection: Connection, scopes: TransactionScopes) {
+  constructor(connection: Connection, scopes: TransactionScopes, options: GateOptions = {}) {
     this.#connection = connection;
     this.#scopes = scopes;
+    this.#freeBytes = options.freeBytes ?? (() => freeBytesAt(connection.name));
+    this.#waitForReaders = options.waitForReaders ?? (() => wait(readerWaitMs));
   }
 
   /** Runs a lone statement when its turn comes. */
@@ -58,30 +76,57 @@ export class SqliteGate {
   }
 
   /**
-   * Takes what was deleted out of the files; false where another process is in the way. Deleted cells are overwritten, but
-   * rows that SQLite has moved between pages leave copies behind: only writing the file anew is rid of them. Old pages stay
-   * in the write-ahead log until that is emptied.
+   * Takes what was deleted out of the files. Deleted cells are overwritten, but rows that SQLite has moved between pages
+   * leave copies behind: only writing the file anew is rid of them. Old pages stay in the write-ahead log until that is
+   * emptied.
    */
-  async eraseDeleted(): Promise<boolean> {
+  async eraseDeleted(): Promise<Erasure> {
     this.#scopes.assertOutside('what was deleted was to be erased');
-    return this.#turn(() => {
+    return this.#turn(async () => {
       const patience = this.#readNumber('busy_timeout');
-      // Waiting for others would stop the whole process.
+      // SQLite's way of waiting for others would stop the whole process.
       this.#connection.pragma('busy_timeout = 0');
       try {
         // While somebody reads, a file written anew would only pile up in the log.
-        if (this.#readNumber('wal_checkpoint(TRUNCATE)') !== 0) return false;
-        if (this.#readNumber('page_count') * this.#readNumber('page_size') <= longestRewriteBytes) {
-          this.#connection.exec('vacuum');
-        }
-        return this.#readNumber('wal_checkpoint(TRUNCATE)') === 0;
+        if (!(await this.#emptyLog())) return 'being-read';
+        const pages = this.#readNumber('page_count') - this.#readNumber('freelist_count');
+        const bytes = pages * this.#readNumber('page_size');
+        if (bytes > longestRewriteBytes) return 'too-large';
+        // The log takes as much as the file will have; who else writes to this disk keeps as much.
+        if (this.#freeBytes() < 2 * bytes) return 'no-room';
+        this.#writeAnew();
+        return (await this.#emptyLog()) ? 'erased' : 'being-read';
       } catch (error) {
-        if (error instanceof Error && errorCode(error)?.startsWith('SQLITE_BUSY') === true) return false;
+        if (error instanceof Error && errorCode(error)?.startsWith('SQLITE_BUSY') === true) return 'being-read';
         throw error;
       } finally {
         this.#connection.pragma(`busy_timeout = ${patience}`);
       }
     });
+  }
+
+  /**
+   * False where others read for longer than is waited. Who begins to read meanwhile is in nobody's way: everything being in
+   * the file already, they do without the log, as long as nobody writes.
+   */
+  async #emptyLog(): Promise<boolean> {
+    for (let tries = 1; ; tries += 1) {
+      if (this.#readNumber('wal_checkpoint(TRUNCATE)') === 0) return true;
+      if (tries === readerTries) return false;
+      await this.#waitForReaders();
+    }
+  }
+
+  #writeAnew(): void {
+    // Not in a file of its own, as SQLite does: where those are made there may be no room, or no right to write.
+    this.#connection.pragma('temp_store = memory');
+    try {
+      this.#connection.exec('vacuum');
+    } catch (error) {
+      // It failed for want of room, most likely: what it had written until then would keep filling the disk.
+      this.#connection.pragma('wal_checkpoint(TRUNCATE)');
+      throw error;
+    }
   }
 
   /** Of the first row that a pragma answers with, the first column. */

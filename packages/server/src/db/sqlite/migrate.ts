@@ -1,13 +1,15 @@
 import type { Database as Connection } from 'better-sqlite3';
 import { sql } from 'drizzle-orm';
 import { migrate } from 'drizzle-orm/sqlite-proxy/migrator';
-import { errorCode, someCause } from '../statement-error.ts';
 import { TransactionScopes } from '../transaction-scope.ts';
 import { connectSqlite, createSqliteHandle } from './connect.ts';
+import { fileProblem } from './file-problem.ts';
+import { assertWritable, prepareDatabaseFile } from './files.ts';
 import { SqliteGate } from './gate.ts';
 
 /** @throws Error in words. */
 export async function migrateSqlite(file: string, migrationsFolder: string): Promise<void> {
+  assertWritable(prepareDatabaseFile(file));
   const connection = connectSqlite(file);
   const gate = new SqliteGate(connection, new TransactionScopes());
   try {
@@ -40,7 +42,6 @@ function assertReferences(connection: Connection): void {
 }
 
 function reason(error: unknown): string {
-  if (someCause(error, (cause) => errorCode(cause) === 'SQLITE_BUSY')) return 'another process is using it';
   if (!(error instanceof Error)) return 'unknown reason';
-  return error.cause instanceof Error ? error.cause.message : error.message;
+  return fileProblem(error) ?? (error.cause instanceof Error ? error.cause.message : error.message);
 }

@@ -40,7 +40,7 @@ export async function acquireProcessLock(
       const connection = tryLock(lockFile);
       if (connection !== undefined) {
         // Also over the name that a killed process left behind.
-        writeFileSync(ownerFile, `${processId ?? ''}\n`, { mode: 0o600 });
+        asCourtesy(() => writeFileSync(ownerFile, `${processId ?? ''}\n`, { mode: 0o600 }));
         return disposable(connection, ownerFile);
       }
       if (clock.now() >= deadline) throw new Error(heldMessage(path, ownerFile));
@@ -67,12 +67,21 @@ function tryLock(lockFile: string): BetterSqlite3.Database | undefined {
   }
 }
 
+/** A disk that is full is no reason not to serve, or not to end: the name is for messages alone. */
+function asCourtesy(work: () => void): void {
+  try {
+    work();
+  } catch {
+    return;
+  }
+}
+
 function disposable(connection: BetterSqlite3.Database, ownerFile: string): AsyncDisposable {
   return {
     async [Symbol.asyncDispose]() {
       if (!connection.open) return;
       // While the lock is still held, or the next owner's file would go.
-      rmSync(ownerFile, { force: true });
+      asCourtesy(() => rmSync(ownerFile, { force: true }));
       connection.close();
     },
   };

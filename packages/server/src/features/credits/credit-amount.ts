@@ -1,4 +1,4 @@
-import type { Micro } from '../../clients/accounting/accounting.ts';
+import { microPerCredit, type Micro } from '../../clients/accounting/accounting.ts';
 
 /** Credits per 1,000 tokens. */
 export interface TokenPrice {
@@ -11,19 +11,17 @@ export interface TokenAmounts {
   readonly outputTokens: number;
 }
 
-const millionths = 1_000_000;
-
 /** Credits of at most 6 decimal places as an integer of millionths. */
 export function toMicro(credits: number): Micro {
-  return Math.round(credits * millionths);
+  return Math.round(credits * microPerCredit);
 }
 
 /** Millionths as clients see them: a decimal number with at most 6 places. */
 export function toCredits(micro: Micro): number {
-  return micro / millionths;
+  return micro / microPerCredit;
 }
 
-/** More than an account can hold, and still counted exactly: the longest answer of the dearest model may cost more than can be. */
+/** The largest cost that is told, more than any account can hold: beyond it a number is no longer exact. */
 const mostCost = 9_000_000_000_000_000n;
 
 /** What tokens cost: one rounding up, in integers throughout; nine billion credits at most. */

@@ -1,9 +1,10 @@
 import type { Accounting, Hold, Micro } from '../../clients/accounting/accounting.ts';
+import { holdOf } from '../../clients/accounting/usage-record.ts';
 import type { UsageOutcome } from '../../db/column-types.ts';
 import type { Queryable } from '../../db/database.ts';
 import { ServiceError } from '../../platform/service-error.ts';
 import type { Reservation } from './reserve-credits.ts';
-import type { UsageRecord, UsageRecordsStore } from './usage-records-store.ts';
+import type { UsageRecordsStore } from './usage-records-store.ts';
 
 /** The generation that credit is held for. */
 export interface UsageOwner {
@@ -93,8 +94,4 @@ export function createSettleUsage({
       await accounting.release(tx, { usageId, userId, hold, quotaTokens });
     },
   };
-}
-
-function holdOf({ held, holdId, day, month }: UsageRecord): Hold {
-  return { held, holdId, periods: day === null || month === null ? null : { day, month } };
 }

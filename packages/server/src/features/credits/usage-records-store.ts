@@ -1,7 +1,6 @@
 import { eq } from 'drizzle-orm';
+import type { UsageRecord } from '../../clients/accounting/usage-record.ts';
 import type { Database, Queryable, Tables } from '../../db/database.ts';
-
-export type UsageRecord = Tables['usageRecords']['$inferSelect'];
 
 export type UsageRecordsStore = ReturnType<typeof createUsageRecordsStore>;
 

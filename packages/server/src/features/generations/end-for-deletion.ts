@@ -17,7 +17,7 @@ export interface EndForDeletionDependencies {
   readonly clock: Clock;
 }
 
-const ownerMilliseconds = 2000;
+const ownerMs = 2000;
 
 export function createEndForDeletion(deps: EndForDeletionDependencies): EndForDeletion {
   const { database, store, owner, awaitGeneration, recover, clock } = deps;
@@ -30,7 +30,7 @@ export function createEndForDeletion(deps: EndForDeletionDependencies): EndForDe
     owner.cancel(row.id, 'deletion');
     const over = new AbortController();
     const ended = awaitGeneration(row, 'ended', over.signal).catch(() => undefined);
-    await Promise.race([ended, delay(clock, ownerMilliseconds, over.signal).catch(() => undefined)]);
+    await Promise.race([ended, delay(clock, ownerMs, over.signal).catch(() => undefined)]);
     over.abort();
     await recover(row.id, { force: true });
   };

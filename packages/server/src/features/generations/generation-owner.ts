@@ -18,8 +18,6 @@ export interface OwnerDependencies {
   readonly probe: Probe;
   readonly instanceId: string;
   readonly leaseMilliseconds: number;
-  /** How often text is stored and leases are renewed. @default 1000 */
-  readonly checkpointMilliseconds?: number;
 }
 
 /**
@@ -48,7 +46,7 @@ export interface GenerationOwner {
   /** Takes nothing new from now on. */
   beginDraining(): void;
   /** Waits for what runs, then interrupts it; false when an end could not be stored in time. */
-  drain(graceMilliseconds: number): Promise<boolean>;
+  drain(graceMs: number): Promise<boolean>;
   stop(): Promise<void>;
 }
 
@@ -58,14 +56,16 @@ interface Owned {
   readonly ended: Promise<void>;
 }
 
-/** A heartbeat that takes longer than this part of the lease is given up for the next one. */
+/** How often text is stored and leases are renewed, where the lease leaves that much time. */
+const checkpointMs = 1000;
+/** At least so many heartbeats begin within a lease; one that takes longer than its share is given up for the next. */
 const heartbeatsInLease = 3;
 /** What is left for storing the ends after the grace is over. */
-const drainEndMilliseconds = 4000;
+const drainEndMs = 4000;
 
 export function createGenerationOwner(deps: OwnerDependencies): GenerationOwner {
   const { database, store, segments, log, clock, logger, probe, instanceId, leaseMilliseconds } = deps;
-  const interval = deps.checkpointMilliseconds ?? Math.min(1000, Math.floor(leaseMilliseconds / 3));
+  const interval = Math.min(checkpointMs, Math.floor(leaseMilliseconds / heartbeatsInLease));
   const owned = new Map<string, Owned>();
   const starting = new Set<Promise<unknown>>();
   let draining = false;
@@ -195,7 +195,7 @@ export function createGenerationOwner(deps: OwnerDependencies): GenerationOwner 
     beginDraining() {
       draining = true;
     },
-    async drain(graceMilliseconds) {
+    async drain(graceMs) {
       draining = true;
       const allEnded = async () => {
         while (owned.size + starting.size > 0) {
@@ -204,13 +204,13 @@ export function createGenerationOwner(deps: OwnerDependencies): GenerationOwner 
       };
       const graceOver = new AbortController();
       const ended = allEnded().finally(() => graceOver.abort());
-      await Promise.race([ended, delay(clock, graceMilliseconds, graceOver.signal).catch(() => undefined)]);
+      await Promise.race([ended, delay(clock, graceMs, graceOver.signal).catch(() => undefined)]);
       graceIsOver = true;
       for (const { generation } of owned.values()) generation.cancel('shutdown');
       const endOver = new AbortController();
       await Promise.race([
         allEnded().finally(() => endOver.abort()),
-        delay(clock, drainEndMilliseconds, endOver.signal).catch(() => undefined),
+        delay(clock, drainEndMs, endOver.signal).catch(() => undefined),
       ]);
       return owned.size === 0;
     },

@@ -313,12 +313,10 @@ export function createGenerationsStore({ tables, dialect }: Pick<Database, 'tabl
     },
 
     /** Forgets refusals that no copy of their request can still be waiting for. */
-    async deleteRefused(tx: Queryable, olderThanMilliseconds: number): Promise<void> {
+    async deleteRefused(tx: Queryable, olderThanMs: number): Promise<void> {
       await tx
         .delete(generations)
-        .where(
-          and(eq(generations.status, 'refused'), lt(generations.endedAt, dialect.nowPlus(-olderThanMilliseconds))),
-        );
+        .where(and(eq(generations.status, 'refused'), lt(generations.endedAt, dialect.nowPlus(-olderThanMs))));
     },
   };
 }

@@ -27,6 +27,7 @@ import { createGenerationsStore } from './generations-store.ts';
 import { createMessageStore } from './message-store.ts';
 import { createPreparePrompt, type PromptModels } from './prepare-prompt.ts';
 import type { Probe } from './probe.ts';
+import { createReadAutomaticTitle } from './read-automatic-title.ts';
 import { createRecoverExpired } from './recover-expired.ts';
 import { createRecoverGeneration } from './recover-generation.ts';
 import { createRefuseGeneration } from './refuse-generation.ts';
@@ -108,6 +109,7 @@ export function createGenerations(options: GenerationsOptions) {
   return {
     owner,
     readSnapshot,
+    readAutomaticTitle: createReadAutomaticTitle(base),
     recoverExpired,
     awaitGeneration,
     startGeneration,

@@ -35,7 +35,7 @@ export interface BellOptions {
   readonly listenToNotices?: ((ring: () => void) => () => void) | undefined;
 }
 
-const gapMilliseconds = 250;
+const gapMs = 250;
 
 export function listen({ log, sessionId, watch, watched, listenToNotices }: BellOptions): ReaderBells {
   const entries = createWakeup();
@@ -83,13 +83,13 @@ export function listen({ log, sessionId, watch, watched, listenToNotices }: Bell
       rowChanged = true;
     },
     async waitForRow(clock, signal) {
-      const cancel = clock.after(gapMilliseconds, row.ring);
+      const cancel = clock.after(gapMs, row.ring);
       await row.wait(signal);
       cancel();
     },
     async waitUntil(holds, clock, signal) {
       let isOver = false;
-      const cancel = clock.after(gapMilliseconds, () => {
+      const cancel = clock.after(gapMs, () => {
         isOver = true;
         entries.ring();
       });

@@ -23,7 +23,7 @@ export interface RecoverExpired {
 
 const batch = 100;
 /** Refusals are kept for copies of their request that still wait. */
-const refusalsKeptMilliseconds = 10 * 60_000;
+const refusalsKeptMs = 10 * 60_000;
 
 export function createRecoverExpired(deps: RecoverExpiredDependencies): RecoverExpired {
   const { database, store, recover, clock, logger, leaseMilliseconds } = deps;
@@ -58,7 +58,7 @@ export function createRecoverExpired(deps: RecoverExpiredDependencies): RecoverE
         }
         const rows = await store.listExpired(database.query, batch);
         await recoverAll(rows, false);
-        await store.deleteRefused(database.query, refusalsKeptMilliseconds);
+        await store.deleteRefused(database.query, refusalsKeptMs);
       } catch (error) {
         // Owners elsewhere could not renew either while the database was away: they get a full lease to come back.
         waitUntil = clock.now() + leaseMilliseconds;

@@ -31,7 +31,7 @@ export interface RowWatch {
 }
 
 /** Between two looks at rows that other instances change. */
-const othersMilliseconds = 1000;
+const othersMs = 1000;
 /** Looks at those of this process are only for the case that the log has missed something. */
 const ownEvery = 5;
 
@@ -72,7 +72,7 @@ export function createRowWatch(deps: WatchDependencies): RowWatch {
   }
 
   function schedule(): void {
-    cancelNext = clock.after(othersMilliseconds, () => {
+    cancelNext = clock.after(othersMs, () => {
       looking = look().finally(() => {
         cancelNext = null;
         if (!stopped && watched.size > 0) schedule();

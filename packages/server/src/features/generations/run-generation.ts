@@ -49,7 +49,7 @@ const unitsPerToken = 32;
 /** Held in memory, counted and stored as one text. */
 const maxAnswerUnits = 16 * 1024 * 1024;
 /** How long the end of a generation is tried to be stored. */
-const endPatienceMilliseconds = 30_000;
+const endPatienceMs = 30_000;
 
 export function createRunGeneration(deps: RunDependencies): RunGeneration {
   const { log, owner, clock, logger, probe } = deps;
@@ -155,7 +155,7 @@ export function createRunGeneration(deps: RunDependencies): RunGeneration {
     admitted: AdmittedGeneration,
     outcome: GenerationOutcome,
   ): Promise<Message | 'taken-over' | 'not-stored'> {
-    const giveUpAt = clock.now() + endPatienceMilliseconds;
+    const giveUpAt = clock.now() + endPatienceMs;
     for (let wait = 100; ; wait = Math.min(wait * 2, 2000)) {
       try {
         return (await deps.end(admitted, outcome)) ?? 'taken-over';

@@ -2,6 +2,7 @@ import type { Database } from '../../db/database.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { ServiceError } from '../../platform/service-error.ts';
 import type { ReserveCredits, ReserveRequest } from '../credits/reserve-credits.ts';
+import { unknownModel } from '../models/unknown-model.ts';
 import type { AdmitGeneration, PreparedPrompt } from './admit-generation.ts';
 import type { Claim, ClaimGeneration } from './claim-generation.ts';
 import type { GenerationOwner } from './generation-owner.ts';
@@ -51,10 +52,7 @@ export function createStartGeneration(deps: StartDependencies): StartGeneration 
   }
 
   async function start(request: SendRequest): Promise<StartedGeneration> {
-    if (request.modelId !== undefined && models.chain(request.modelId).length === 0) {
-      const errors = [{ path: 'modelId', message: 'unknown model' }];
-      throw new ServiceError('BAD_REQUEST', { detail: 'There is no such model.', errors });
-    }
+    if (request.modelId !== undefined && models.chain(request.modelId).length === 0) throw unknownModel();
     const outcome = await claimGeneration(request);
     if (outcome.kind === 'joined') return { generationId: outcome.generationId, claimFence: null };
     const { claim } = outcome;

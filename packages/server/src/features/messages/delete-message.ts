@@ -3,8 +3,9 @@ import type { Database } from '../../db/database.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { ServiceError } from '../../platform/service-error.ts';
 import type { AnnounceChange } from '../generations/announce-change.ts';
+import type { ReadAutomaticTitle } from '../generations/read-automatic-title.ts';
 import type { RequireIdle } from '../generations/require-idle.ts';
-import type { MessagesStore } from './messages-store.ts';
+import type { MessageRemovalStore } from './message-removal-store.ts';
 
 /**
  * Deletes one message and nothing else.
@@ -14,8 +15,9 @@ export type DeleteMessage = (request: DeleteMessageInput & { userId: string }) =
 
 export interface DeleteMessageDependencies {
   readonly database: Database;
-  readonly store: MessagesStore;
+  readonly store: MessageRemovalStore;
   readonly requireIdle: RequireIdle;
+  readonly readAutomaticTitle: ReadAutomaticTitle;
   readonly announceChange: AnnounceChange;
   readonly clock: Clock;
   /** Told when something has been deleted. */
@@ -26,6 +28,7 @@ export function createDeleteMessage({
   database,
   store,
   requireIdle,
+  readAutomaticTitle,
   announceChange,
   clock,
   deleted,
@@ -35,7 +38,8 @@ export function createDeleteMessage({
       if ((await store.lockSession(tx, userId, sessionId)) === null) throw new ServiceError('NOT_FOUND');
       await requireIdle(tx, sessionId);
       if (!(await store.remove(tx, sessionId, messageId, new Date(clock.now())))) throw new ServiceError('NOT_FOUND');
-      await store.renewAutomaticTitle(tx, sessionId);
+      // The words of a deleted message must not stay in a title that was made of them.
+      await store.setAutomaticTitle(tx, sessionId, await readAutomaticTitle(tx, sessionId));
       return announceChange.place(tx, sessionId);
     });
     deleted();

@@ -7,7 +7,7 @@ import { createFinalizeMessage, type FinalizeMessage } from './finalize-message.
 import { createFollowMessage, createIdentify, type FollowMessage } from './follow-message.ts';
 import { createListMessages, type ListMessages } from './list-messages.ts';
 import { createMessageReadsStore } from './message-reads-store.ts';
-import { createMessagesStore } from './messages-store.ts';
+import { createMessageRemovalStore } from './message-removal-store.ts';
 import { createReadNewestMessages, type ReadNewestMessages } from './read-newest-messages.ts';
 import { createRequireSession } from './require-session.ts';
 import { createSendMessage, type SendMessage } from './send-message.ts';
@@ -46,7 +46,7 @@ export function createMessageOperations({
 }: MessageOperationsOptions): MessageOperations & {
   readonly readNewestMessages: ReadNewestMessages;
 } {
-  const store = createMessagesStore(database);
+  const store = createMessageRemovalStore(database);
   const reads = createMessageReadsStore(database);
   const requireSession = createRequireSession(reads);
   const identify = createIdentify(generations.followGeneration, observedNotices);

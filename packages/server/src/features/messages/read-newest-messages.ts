@@ -1,5 +1,5 @@
 import type { ListMessagesOutput } from '@chat-service/shared/message-api';
-import { encodeCursor } from '../../platform/paging.ts';
+import { paginate } from '../../platform/paging.ts';
 import type { MessageReadsStore } from './message-reads-store.ts';
 
 /** The newest messages of a session, oldest first; the cursor leads to older ones with `order: "desc"`. */
@@ -11,19 +11,7 @@ export type ReadNewestMessages = (
 export function createReadNewestMessages(reads: MessageReadsStore): ReadNewestMessages {
   return async function readNewestMessages({ id, messageCount }, limit) {
     const found = await reads.list(id, 'desc', { after: null, offset: 0 }, limit + 1);
-    const shown = found.slice(0, limit);
-    const hasMore = found.length > limit;
-    const oldest = shown.at(-1);
-    return {
-      messages: shown.map(({ message }) => message).toReversed(),
-      pagination: {
-        page: null,
-        limit,
-        total: messageCount,
-        totalPages: Math.ceil(messageCount / limit),
-        hasMore,
-        nextCursor: hasMore && oldest !== undefined ? encodeCursor(oldest.sequence) : null,
-      },
-    };
+    const { rows, pagination } = paginate(found, { limit }, messageCount, ({ sequence }) => sequence);
+    return { messages: rows.map(({ message }) => message).toReversed(), pagination: { ...pagination, page: null } };
   };
 }

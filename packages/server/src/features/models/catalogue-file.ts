@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { capabilitySchema } from '@chat-service/shared/objects';
 import { boundedText } from '@chat-service/shared/text';
+import { describeFileIssues, parseJsonFile } from '../../platform/json-file.ts';
 
 /** Names of the providers that a catalogue may use. */
 export const providerNames = ['demo', 'openai'] as const;
@@ -76,25 +77,14 @@ export type CatalogueFileResult =
 
 /** Reads the text of a catalogue file; tells every problem at once, each with the model it is about. */
 export function readCatalogueFile(text: string): CatalogueFileResult {
-  let json: unknown;
-  try {
-    // Editors of some systems begin a file with a byte order mark.
-    json = JSON.parse(text.replace(/^\uFEFF/, ''));
-  } catch (error) {
-    return { ok: false, problems: [`it is not JSON: ${error instanceof Error ? error.message : 'unreadable'}`] };
-  }
+  const read = parseJsonFile(text);
+  if (!read.ok) return read;
+  const { json } = read;
   const parsed = catalogueFile.safeParse(json);
+  const issues = parsed.success ? [] : describeFileIssues(parsed.error, (path) => describePath(path, json));
   // What is wrong between models is told together with what is wrong in them, as far as it can be read.
-  const problems = [...(parsed.success ? [] : describeIssues(parsed.error, json)), ...relationProblems(json)];
+  const problems = [...issues, ...relationProblems(json)];
   return parsed.success && problems.length === 0 ? { ok: true, file: parsed.data } : { ok: false, problems };
-}
-
-function describeIssues(error: z.ZodError, json: unknown): string[] {
-  return error.issues.flatMap((issue) => {
-    const where = describePath(issue.path, json);
-    if (issue.code !== 'unrecognized_keys') return [`${where}: ${issue.message}`];
-    return issue.keys.map((key) => `${where}: unknown field ${JSON.stringify(key)}`);
-  });
 }
 
 /** `model "a" creditCost.input`, or the bare path where the model has no readable id. */

@@ -1,8 +1,6 @@
-import { z } from 'zod';
-import { idSchema } from '@chat-service/shared/objects';
 import type { ListSessionsInput, ListSessionsOutput } from '@chat-service/shared/session-api';
 import type { Database } from '../../db/database.ts';
-import { pageRead, paginate } from '../../platform/paging.ts';
+import { pageRead, paginate, timeAndId } from '../../platform/paging.ts';
 import type { ShowSessions } from './session-row.ts';
 import type { SessionReadsStore } from './session-reads-store.ts';
 
@@ -15,11 +13,7 @@ export interface ListSessionsDependencies {
   readonly showSessions: ShowSessions;
 }
 
-/** The end of the year 9999: later times are written in a form that not every database reads. */
-const latestTime = 253_402_300_799_999;
-const sessionCursor = z
-  .tuple([z.int().min(0).max(latestTime), idSchema])
-  .transform(([sortAt, id]) => ({ sortAt: new Date(sortAt), id }));
+const sessionCursor = timeAndId.transform(([sortAt, id]) => ({ sortAt, id }));
 
 export function createListSessions({ database, reads, showSessions }: ListSessionsDependencies): ListSessions {
   return async function listSessions({ userId, ...request }) {

@@ -60,15 +60,15 @@ export function createSessionOperations(options: SessionOperationsOptions): Sess
   const toSession = createToSession(options.defaultModelId);
   const requireModel = createRequireModel(options.isKnownModel);
   const removeSession = createRemoveSession({ ...options, store, endForDeletion: generations.endForDeletion });
-  const { announceChange, followSession } = generations;
+  const { announceChange, followSession, readAutomaticTitle } = generations;
   const { observedNotices = null, showObservers } = options;
   const showSessions = createShowSessions(toSession, showObservers ?? null);
-  const base = { ...options, announceChange, store, reads, showSessions, requireModel, removeSession, observedNotices };
+  const base = { ...options, store, reads, showSessions, requireModel, removeSession, observedNotices };
   return {
     createSession: createCreateSession(base),
     getSession: createGetSession(base),
     listSessions: createListSessions(base),
-    updateSession: createUpdateSession(base),
+    updateSession: createUpdateSession({ ...base, announceChange, readAutomaticTitle }),
     deleteSession: createDeleteSession(base),
     followSession: createFollowOwnSession({ ...base, followSession }),
     sweepTombstones: createSweepTombstones(base),

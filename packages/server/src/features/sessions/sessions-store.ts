@@ -1,4 +1,4 @@
-import { and, asc, eq, isNull, sql } from 'drizzle-orm';
+import { and, eq, isNull, sql } from 'drizzle-orm';
 import { isTombstone } from '../../db/conditions.ts';
 import type { Database, Queryable, Tables } from '../../db/database.ts';
 import type { SessionRow } from './session-row.ts';
@@ -49,16 +49,6 @@ export function createSessionsStore({ tables, dialect }: Pick<Database, 'tables'
     ): Promise<SessionRow | null> {
       const [row] = await tx.update(sessions).set(changes).where(eq(sessions.id, sessionId)).returning();
       return row ?? null;
-    },
-
-    async firstUserText(tx: Queryable, sessionId: string): Promise<string | null> {
-      const [row] = await tx
-        .select({ content: messages.content })
-        .from(messages)
-        .where(and(eq(messages.sessionId, sessionId), eq(messages.role, 'user')))
-        .orderBy(asc(messages.sequence))
-        .limit(1);
-      return row?.content ?? null;
     },
 
     /** Makes the session unreachable for every caller from the commit on. */

@@ -3,7 +3,7 @@ import type { Database, Queryable } from '../../db/database.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { ServiceError } from '../../platform/service-error.ts';
 import type { AnnounceChange } from '../generations/announce-change.ts';
-import { automaticTitle } from '../generations/automatic-title.ts';
+import type { ReadAutomaticTitle } from '../generations/read-automatic-title.ts';
 import type { RequireModel } from './require-model.ts';
 import { showSession, type ShowSessions } from './session-row.ts';
 import type { SessionsStore } from './sessions-store.ts';
@@ -21,17 +21,17 @@ export interface UpdateSessionDependencies {
   readonly requireModel: RequireModel;
   readonly showSessions: ShowSessions;
   readonly announceChange: AnnounceChange;
+  readonly readAutomaticTitle: ReadAutomaticTitle;
   readonly clock: Clock;
 }
 
 export function createUpdateSession(deps: UpdateSessionDependencies): UpdateSession {
-  const { database, store, requireModel, showSessions, announceChange, clock } = deps;
+  const { database, store, requireModel, showSessions, announceChange, readAutomaticTitle, clock } = deps;
 
   async function titleChange(tx: Queryable, sessionId: string, title: string | null | undefined) {
     if (title === undefined) return {};
     if (title !== null) return { title, titleIsAutomatic: false };
-    const text = await store.firstUserText(tx, sessionId);
-    return { title: text === null ? null : automaticTitle(text), titleIsAutomatic: true };
+    return { title: await readAutomaticTitle(tx, sessionId), titleIsAutomatic: true };
   }
 
   return async function updateSession({ userId, sessionId, ...request }) {

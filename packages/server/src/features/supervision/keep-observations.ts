@@ -1,5 +1,5 @@
 import type { Role } from '@chat-service/shared/objects';
-import { clockToleranceSeconds } from '../../clients/auth/principal.ts';
+import { clockToleranceSeconds, supervisorRoles } from '../../clients/auth/principal.ts';
 import type { Database } from '../../db/database.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { at } from '../../platform/deadline.ts';
@@ -55,9 +55,9 @@ export interface KeepObservationsDependencies {
 }
 
 const heartbeatsInLease = 3;
-const roleMilliseconds = 30_000;
+const roleMs = 30_000;
 /** Before the connection is closed: what is said then would not be heard any more. */
-const farewellMilliseconds = 1000;
+const farewellMs = 1000;
 
 interface Held {
   readonly observation: KeptObservation;
@@ -150,7 +150,7 @@ export function createObservationKeeper(deps: KeepObservationsDependencies): Obs
   }
 
   function scheduleRoles(): void {
-    cancelRoles = clock.after(roleMilliseconds, () => {
+    cancelRoles = clock.after(roleMs, () => {
       cancelRoles = null;
       if (held.size === 0 || stopped) return;
       void checkRoles();
@@ -164,7 +164,7 @@ export function createObservationKeeper(deps: KeepObservationsDependencies): Obs
       const { id, tokenExpiresAt, confirmedAt } = observation;
       const over = new AbortController();
       const { promise: left, resolve } = Promise.withResolvers<void>();
-      const endOfToken = (tokenExpiresAt + clockToleranceSeconds) * 1000 - farewellMilliseconds;
+      const endOfToken = (tokenExpiresAt + clockToleranceSeconds) * 1000 - farewellMs;
       const entry: Held = {
         observation,
         confirmedAt,
@@ -205,5 +205,5 @@ export function createObservationKeeper(deps: KeepObservationsDependencies): Obs
 }
 
 export function maySupervise(role: Role | undefined): boolean {
-  return role === 'supervisor' || role === 'admin';
+  return role !== undefined && supervisorRoles.includes(role);
 }

@@ -24,7 +24,7 @@ export interface ObserverCountsOptions {
 }
 
 /** Between two looks at what other instances did. */
-const pollMilliseconds = 1000;
+const pollMs = 1000;
 
 /** One query a process for all counts that are watched, and never two at once. */
 export function createObserverCounts({ database, clock, logger }: ObserverCountsOptions): ObserverCounts {
@@ -57,7 +57,7 @@ export function createObserverCounts({ database, clock, logger }: ObserverCounts
   }
 
   function schedule(): void {
-    cancelNext = clock.after(pollMilliseconds, () => {
+    cancelNext = clock.after(pollMs, () => {
       cancelNext = null;
       for (const id of watched.keys()) recount(id);
       if (!stopped && watched.size > 0) schedule();

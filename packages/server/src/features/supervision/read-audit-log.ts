@@ -1,8 +1,6 @@
-import { z } from 'zod';
-import { idSchema } from '@chat-service/shared/objects';
 import type { AuditEntry, AuditLogInput, AuditLogOutput } from '@chat-service/shared/supervisor-api';
 import type { Database } from '../../db/database.ts';
-import { pageRead, paginate } from '../../platform/paging.ts';
+import { pageRead, paginate, timeAndId } from '../../platform/paging.ts';
 import type { AuditRow, AuditStore } from './audit-store.ts';
 
 /**
@@ -18,11 +16,7 @@ export interface ReadAuditLogDependencies {
 
 /** Counting more would cost as much as reading them all. */
 const mostCounted = 1000;
-/** The end of the year 9999: later times are written in a form that not every database reads. */
-const latestTime = 253_402_300_799_999;
-const auditCursor = z
-  .tuple([z.int().min(0).max(latestTime), idSchema])
-  .transform(([at, id]) => ({ at: new Date(at), id }));
+const auditCursor = timeAndId.transform(([at, id]) => ({ at, id }));
 
 export function createReadAuditLog({ database, audit }: ReadAuditLogDependencies): ReadAuditLog {
   return async function readAuditLog({ actorId, subjectId, from, to, ...request }) {

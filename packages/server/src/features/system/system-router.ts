@@ -7,8 +7,7 @@ export function createSystemRouter({ checkHealth, version }: { checkHealth: Chec
   return trpc.router({
     health: publicProcedure
       .meta({
-        summary: 'How the service and what it depends on are.',
-        access: 'public',
+        summary: 'The state of the service and of what it depends on.',
         rest: { method: 'GET', path: '/api/health', operationId: 'getHealth', tag: 'System' },
       })
       .output(healthOutput)

@@ -6,6 +6,7 @@ import { createGrantCredits } from '../../../src/features/credits/grant-credits.
 import { createReconciliationStore } from '../../../src/features/credits/reconciliation-store.ts';
 import type { Database } from '../../../src/db/database.ts';
 import { describeEachDatabase } from '../../support/databases.ts';
+import { seed } from '../../../../shared/test/support/seed.ts';
 import { LedgerModel } from './ledger-model.ts';
 import {
   clearLedger,
@@ -19,7 +20,7 @@ import {
 } from './ledger-world.ts';
 
 const runs = { ci: 100, full: 1_000 }[process.env['SOAK'] ?? ''] ?? 5;
-const timeout = 20_000 + runs * 1_000;
+const timeout = 120_000 + runs * 1_000;
 
 const plans = plansOf({
   free: { grant: monthly(3), day: { messages: 6, tokens: 900 }, month: { compute: 8 } },
@@ -143,7 +144,7 @@ describeEachDatabase('the embedded ledger, whatever happens', (fixture) => {
           }
         }
       }),
-      { numRuns: runs },
+      { seed, numRuns: runs },
     );
   });
 
@@ -182,7 +183,7 @@ describeEachDatabase('the embedded ledger, whatever happens', (fixture) => {
             expect(tokens).toBe(counted.reduce((sum, { quotaTokens }) => sum + quotaTokens, 0));
           }
         }),
-        { numRuns: runs },
+        { seed, numRuns: runs },
       );
     } finally {
       if (second !== database) await second[Symbol.asyncDispose]();

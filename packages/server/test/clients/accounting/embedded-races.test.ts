@@ -1,7 +1,17 @@
 import { beforeEach, expect, it } from 'vitest';
+import type { Database } from '../../../src/db/database.ts';
 import { newUuid } from '../../../src/platform/ids.ts';
 import { describeEachDatabase } from '../../support/databases.ts';
-import { clearLedger, createLedgerWorld, credit, once, plansOf, readLedger, type LedgerWorld } from './ledger-world.ts';
+import {
+  clearLedger,
+  createLedgerWorld,
+  credit,
+  databaseAt,
+  once,
+  plansOf,
+  readLedger,
+  type LedgerWorld,
+} from './ledger-world.ts';
 
 describeEachDatabase('the embedded ledger, asked by many at once', (fixture) => {
   beforeEach(() => clearLedger(fixture.database));
@@ -12,8 +22,14 @@ describeEachDatabase('the embedded ledger, asked by many at once', (fixture) => 
   async function withInstances(work: (one: LedgerWorld, other: LedgerWorld) => Promise<void>): Promise<void> {
     const { kind, database } = fixture;
     const second = kind === 'postgres' ? await fixture.open() : null;
+    // All of it on one day.
+    const worldOf = (of: Database) =>
+      createLedgerWorld(
+        databaseAt(of, () => '2026-11-22T12:00:00.000Z'),
+        ten,
+      );
     try {
-      await work(createLedgerWorld(database, ten), createLedgerWorld(second ?? database, ten));
+      await work(worldOf(database), worldOf(second ?? database));
     } finally {
       await second?.[Symbol.asyncDispose]();
     }

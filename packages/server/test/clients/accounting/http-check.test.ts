@@ -4,8 +4,9 @@ import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { fakeFaults, type FakeFault } from '../../../../../apps/e2e/src/fake-accounting.ts';
 import type { CreditCheck } from '../../../src/clients/accounting/accounting.ts';
+import { eventually } from '../../support/eventually.ts';
 import { answering, ok, prepareAskingWorlds, unavailable } from './asking-worlds.ts';
-import { checkOf, errorOf, eventually, serviceToken, userToken, type HttpWorld } from './http-world.ts';
+import { checkOf, errorOf, serviceToken, userToken, type HttpWorld } from './http-world.ts';
 
 const start = prepareAskingWorlds();
 

@@ -1,4 +1,4 @@
-import { onTestFinished, vi } from 'vitest';
+import { onTestFinished } from 'vitest';
 import {
   startFakeAccounting,
   type FakeAccounting,
@@ -130,9 +130,6 @@ export function chargeOf(usageId: string, changes: Partial<Charge> = {}): Charge
 export function releaseOf(usageId: string, changes: Partial<Release> = {}): Release {
   return { usageId, userId: 'alice', hold, quotaTokens: 110, ...changes };
 }
-
-/** Looks until it holds, also where the machine is busy. */
-export const eventually = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 10_000, interval: 5 });
 
 /** What a signal is where nobody aborts. */
 export const never = () => new AbortController().signal;

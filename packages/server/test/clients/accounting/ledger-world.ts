@@ -18,11 +18,11 @@ export const credit = 1_000_000;
 /** `database` with a clock whose hands the test turns. */
 export function databaseAt(database: Database, now: () => string): Database {
   const { users } = database.tables;
-  const at = () => {
-    const time = sql.param(new Date(now()), users.createdAt);
+  const nowPlus = (milliseconds: number) => {
+    const time = sql.param(new Date(Date.parse(now()) + milliseconds), users.createdAt);
     return (database.kind === 'sqlite' ? sql<Date>`${time}` : sql<Date>`${time}::timestamptz`).mapWith(users.createdAt);
   };
-  return { ...database, dialect: { ...database.dialect, now: at } };
+  return { ...database, dialect: { ...database.dialect, now: () => nowPlus(0), nowPlus } };
 }
 
 /** Plans by name; quotas that are left out set no limit. */

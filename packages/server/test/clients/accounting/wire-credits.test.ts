@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { creditsOf, microOf } from '../../../src/clients/accounting/http/wire-credits.ts';
+import { seed } from '../../../../shared/test/support/seed.ts';
 
 describe('credits on the wire', () => {
   it.each([
@@ -28,6 +29,7 @@ describe('credits on the wire', () => {
         expect(sent).toMatch(/^-?\d+(?:\.\d{1,6})?$/u);
         expect(microOf(JSON.parse(sent) as number)).toBe(micro);
       }),
+      { seed },
     );
   });
 });

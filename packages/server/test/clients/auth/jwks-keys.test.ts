@@ -1,5 +1,6 @@
 import { exportJWK, type JWK } from 'jose';
 import { describe, expect, it } from 'vitest';
+import { holdClosedPort } from '../../../../shared/test/support/closed-port.ts';
 import { startJwksServer, type JwksServer } from './jwks-server.ts';
 import {
   asymmetricAlgorithms,
@@ -13,7 +14,7 @@ import {
   type TestKey,
 } from './tokens.ts';
 
-const setUp = (server: JwksServer) => setUpKeys({ kind: 'jwks', url: server.url });
+const setUp = (server: Pick<JwksServer, 'url'>) => setUpKeys({ kind: 'jwks', url: server.url });
 const minute = 60_000;
 
 const first = await createKey('ES256', 'first');
@@ -300,9 +301,8 @@ describe('outage', () => {
   });
 
   it('with nobody listening is AUTH_UNAVAILABLE', async () => {
-    const server = await startJwksServer(first.jwk);
-    await server[Symbol.asyncDispose]();
-    const { authenticate, clock, lines } = setUp(server);
+    await using nobody = await holdClosedPort();
+    const { authenticate, clock, lines } = setUp({ url: `http://127.0.0.1:${nobody.port}/keys` });
     await expectRefusal(authenticate(await signWithKey(goodClaims(clock), first)), 'AUTH_UNAVAILABLE');
     expect(lines.join()).toContain('ECONNREFUSED');
   });

@@ -22,6 +22,8 @@ export async function startJwksServer(...keys: JWK[]): Promise<JwksServer> {
     requests += 1;
     answer(response);
   });
+  // Whoever keeps a connection must not find it closed just now.
+  server.keepAliveTimeout = 600_000;
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();

@@ -11,6 +11,7 @@ import { createUserOperations } from '../../../src/features/accounts/user-operat
 import { createUsersStore } from '../../../src/features/accounts/users-store.ts';
 import { describeEachDatabase, type DatabaseFixture } from '../../support/databases.ts';
 import { userRow } from '../../support/rows.ts';
+import { seed } from '../../../../shared/test/support/seed.ts';
 
 const time = new Date('2026-01-02T03:04:05.678Z');
 
@@ -171,7 +172,7 @@ describeEachDatabase('searching users', (fixture) => {
           }
         },
       ),
-      { numRuns: process.env['SOAK'] === undefined ? 12 : 300 },
+      { seed, numRuns: process.env['SOAK'] === undefined ? 12 : 300 },
     );
   });
 

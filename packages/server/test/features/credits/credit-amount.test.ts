@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { costOf, creditsFor, toCredits, toMicro } from '../../../src/features/credits/credit-amount.ts';
+import { seed } from '../../../../shared/test/support/seed.ts';
 
 describe('credits', () => {
   it('are the price per 1,000 tokens of input and of output', () => {
@@ -44,6 +45,7 @@ describe('credits', () => {
         expect(charged * 1000n - exact).toBeGreaterThanOrEqual(0n);
         expect(charged * 1000n - exact).toBeLessThan(1000n);
       }),
+      { seed },
     );
   });
 });

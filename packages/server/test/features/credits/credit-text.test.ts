@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatCredits, parseCredits } from '../../../src/features/credits/credit-text.ts';
+import { seed } from '../../../../shared/test/support/seed.ts';
 
 describe('credits as text', () => {
   it.each([
@@ -49,6 +50,7 @@ describe('credits as text', () => {
       fc.property(fc.bigInt({ min: 0n, max: 10n ** 21n - 1n }), (micro) => {
         expect(parseCredits(formatCredits(micro))).toBe(micro);
       }),
+      { seed },
     );
   });
 });

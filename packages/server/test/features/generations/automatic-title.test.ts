@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { automaticTitle } from '../../../src/features/generations/automatic-title.ts';
+import { seed } from '../../../../shared/test/support/seed.ts';
 
 const codePoints = (text: string) => Array.from(text).length;
 
@@ -57,6 +58,7 @@ describe('the automatic title', () => {
         if (rest.startsWith(' ')) expect(codePoints(`${title} ${next}`)).toBeGreaterThan(60);
         else if (rest !== '') expect(codePoints(title ?? '')).toBe(60);
       }),
+      { seed },
     );
   });
 });

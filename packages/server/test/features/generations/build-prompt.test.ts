@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { buildPrompt, type HistoryMessage, type PromptInput } from '../../../src/features/generations/build-prompt.ts';
+import { seed } from '../../../../shared/test/support/seed.ts';
 
 const user = (content: string): HistoryMessage => ({ role: 'user', content, status: 'complete' });
 const assistant = (content: string, status: HistoryMessage['status'] = 'complete'): HistoryMessage => ({
@@ -138,7 +139,7 @@ describe('for any history', () => {
         const room = Math.max(1, Math.min(given.maxOutput, Math.floor(given.contextWindow / 4)));
         if (next.length > 0) expect(promptTokens + nextTokens + room).toBeGreaterThan(given.contextWindow);
       }),
-      { numRuns: 500 },
+      { seed, numRuns: 500 },
     );
   });
 });

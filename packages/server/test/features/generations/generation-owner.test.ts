@@ -62,19 +62,18 @@ describeEachDatabase('the owner of a generation whose database is away for longe
   /** Asks for the confirmation and sees that there is none while the database is away. */
   async function confirm() {
     const told = vi.fn<(confirmed: boolean) => void>();
-    void owner.confirm(running).then(told);
+    const confirmed = owner.confirm(running);
+    void confirmed.then(told);
     await clock.advance(2 * leaseMilliseconds);
     expect(told).not.toHaveBeenCalled();
     return {
-      whenBack: async () => {
+      async whenBack() {
         away = false;
-        await vi.waitFor(async () => {
-          await clock.advance(1000);
-          expect(told).toHaveBeenCalledOnce();
-        });
-        return told.mock.lastCall?.[0];
+        // The next try begins; the clock stands while the database works on it, however long that takes.
+        await clock.advance(1000);
+        return confirmed;
       },
-      told,
+      confirmed,
     };
   }
 
@@ -96,8 +95,8 @@ describeEachDatabase('the owner of a generation whose database is away for longe
   });
 
   it('does not keep who stops it waiting', async () => {
-    const { told } = await confirm();
+    const { confirmed } = await confirm();
     running.cancel('user');
-    await vi.waitFor(() => expect(told).toHaveBeenCalledExactlyOnceWith(false));
+    expect(await confirmed).toBe(false);
   });
 });

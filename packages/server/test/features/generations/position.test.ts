@@ -15,6 +15,7 @@ import {
   parseSessionEventId,
   type Position,
 } from '../../../src/features/generations/position.ts';
+import { seed } from '../../../../shared/test/support/seed.ts';
 
 const session = '01990000-0000-7000-8000-0123456789ab';
 const other = '01990000-0000-7000-8000-0123456789ac';
@@ -59,6 +60,7 @@ describe('event ids', () => {
         const order = byBytes(formatEventId(session, a), formatEventId(session, b));
         expect(order).toBe(Math.sign(comparePositions(a, b)));
       }),
+      { seed },
     );
   });
 
@@ -67,6 +69,7 @@ describe('event ids', () => {
       fc.property(positions, (position) => {
         expect(parseEventId(session, formatEventId(session, position))).toEqual(position);
       }),
+      { seed },
     );
   });
 

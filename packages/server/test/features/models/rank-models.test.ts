@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { rankModels } from '../../../src/features/models/rank-models.ts';
+import { seed } from '../../../../shared/test/support/seed.ts';
 import { toyModel } from './toy-models.ts';
 
 const fast = toyModel('fast', { ratings: { speed: 5, quality: 2 }, creditCost: { input: 4, output: 4 } });
@@ -73,6 +74,7 @@ describe('the order of models', () => {
           expect(ranked.toSorted()).toEqual(models.map(({ id }) => id).toSorted());
         },
       ),
+      { seed },
     );
   });
 });

@@ -11,6 +11,7 @@ import { newUuid } from '../../../src/platform/ids.ts';
 import { createManualClock, type ManualClock } from '../../platform/manual-clock.ts';
 import { describeEachDatabase, silentLogger } from '../../support/databases.ts';
 import { sessionRow, userRow } from '../../support/rows.ts';
+import { eventually } from '../../support/eventually.ts';
 
 const leaseMilliseconds = 15_000;
 const heartbeat = leaseMilliseconds / 3;
@@ -102,7 +103,7 @@ describeEachDatabase('the observations of an instance', (fixture) => {
     expect((await attach(instance())).first).toMatchObject({ event: { observers: 1 } });
     await clock.advance(heartbeat);
     expect(update).toHaveBeenCalledTimes(1);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect((await open()).every(({ leaseExpiresAt }) => leaseExpiresAt.getTime() > Date.now())).toBe(true);
     });
   });
@@ -196,7 +197,7 @@ describeEachDatabase('the observations of an instance', (fixture) => {
     await clock.advance(30_000);
     expect((await last).value).toMatchObject({ event: { status: 'ended', reason: 'role' } });
     expect(await events.next()).toEqual({ done: true, value: undefined });
-    await vi.waitFor(async () => expect(await actions()).toEqual(whole.flatMap((action) => [action, action])));
+    await eventually(async () => expect(await actions()).toEqual(whole.flatMap((action) => [action, action])));
     await expect(attach(here)).rejects.toMatchObject({ code: 'FORBIDDEN' });
   });
 
@@ -217,7 +218,7 @@ describeEachDatabase('the observations of an instance', (fixture) => {
     expect(isOver).toBe(false);
     leaving.abort();
     expect(await over).toEqual({ done: true, value: undefined });
-    await vi.waitFor(async () => expect(await actions()).toEqual(whole));
+    await eventually(async () => expect(await actions()).toEqual(whole));
   });
 
   it('end when their observer leaves, whether or not anything was read', async () => {
@@ -225,10 +226,10 @@ describeEachDatabase('the observations of an instance', (fixture) => {
     const leaving = new AbortController();
     await attach(here, leaving.signal);
     leaving.abort();
-    await vi.waitFor(async () => expect(await actions()).toEqual(whole));
+    await eventually(async () => expect(await actions()).toEqual(whole));
     // One who has left before the look was written down.
     await attach(here, leaving.signal);
-    await vi.waitFor(async () => expect(await actions()).toHaveLength(4));
+    await eventually(async () => expect(await actions()).toHaveLength(4));
     expect(await open()).toEqual([]);
   });
 

@@ -1,11 +1,12 @@
 import { tracked } from '@trpc/server';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { ConnectionSevered } from '../../../src/platform/connection-severed.ts';
 import { emptyStream } from '../../../src/trpc/empty-stream.ts';
 import type { RestDeclaration } from '../../../src/trpc/rest-declaration.ts';
 import { userProcedure } from '../../../src/trpc/procedures.ts';
 import { trpc } from '../../../src/trpc/trpc.ts';
+import { eventually } from '../../support/eventually.ts';
 import { createWorld, tokenFor, toyLog, type World } from '../world.ts';
 
 let world: World;
@@ -87,14 +88,14 @@ describe('an event stream', () => {
     const read = async () => new TextDecoder().decode((await reader?.read())?.value);
     expect(await read()).toBe(': stream\nretry: 1000\n\n');
     for (let comment = 0; comment < 3; comment += 1) {
-      await vi.waitFor(() => expect(log.readers).toBe(1));
+      await eventually(() => expect(log.readers).toBe(1));
       await world.clock.advance(15_000);
       expect(await read()).toBe(':\n\n');
     }
     log.publish(2);
     expect(await read()).toMatch(/^id: 00000001\nevent: toy\n/u);
     await reader?.cancel();
-    await vi.waitFor(() => expect(log.readers).toBe(0));
+    await eventually(() => expect(log.readers).toBe(0));
     log.publish(1);
     log.end();
     const rest = await readText(await world.fetch('/api/follow', { headers: { 'last-event-id': '1' } }));
@@ -106,11 +107,11 @@ describe('an event stream', () => {
     log.publish(1);
     const token = tokenFor('ada', world.nowSeconds() + 10);
     const all = readText(await world.fetch('/api/follow', { headers: { authorization: `Bearer ${token}` } }));
-    await vi.waitFor(() => expect(log.taken).toBe(1));
+    await eventually(() => expect(log.taken).toBe(1));
     await world.clock.advance(40_000);
     log.publish(1);
     expect((await all).match(/^(?:id|event): .*$/gmu)).toEqual(['id: 00000001', 'event: toy']);
-    await vi.waitFor(() => expect(log.readers).toBe(0));
+    await eventually(() => expect(log.readers).toBe(0));
     expect(errors()).toEqual([]);
   });
 
@@ -121,7 +122,7 @@ describe('an event stream', () => {
       'text/event-stream',
       '',
     ]);
-    await vi.waitFor(() => expect(world.server.stats().inFlight).toBe(0));
+    await eventually(() => expect(world.server.stats().inFlight).toBe(0));
     expect(log.readers).toBe(0);
   });
 
@@ -139,7 +140,7 @@ describe('an event stream', () => {
     const text = await readText(response);
     expect(text.match(/^(?:id|event): .*$/gmu)).toEqual(['id: 1', 'event: toy']);
     expect(text).not.toContain('secret');
-    await vi.waitFor(() => expect(errors()).toHaveLength(1));
+    await eventually(() => expect(errors()).toHaveLength(1));
     expect(errors()[0]).toMatchObject({ level, requestId: response.headers.get('x-request-id') });
     expect(JSON.stringify(errors())).toContain('secret');
   });
@@ -161,7 +162,7 @@ describe('a call', () => {
     await waiting.promise;
     gone.abort();
     await rejected;
-    await vi.waitFor(() => expect(world.requests()).toMatchObject([{ route: '/api/wait', status: 499 }]));
+    await eventually(() => expect(world.requests()).toMatchObject([{ route: '/api/wait', status: 499 }]));
     expect(world.requests()[0]).not.toHaveProperty('code');
     expect(errors()).toEqual([]);
   });

@@ -1,8 +1,9 @@
 import type { Database, Queryable } from '../../../db/database.ts';
 import { ServiceError } from '../../../platform/service-error.ts';
 import type { Accounting, CreditCheck, CreditDecision, Hold } from '../accounting.ts';
+import { holdOf, type UsageRecord } from '../usage-record.ts';
 import type { GrantPlan } from './grant-plan.ts';
-import type { LedgerStore, UsageRecord } from './ledger-store.ts';
+import type { LedgerStore } from './ledger-store.ts';
 import { periodsAt } from './periods.ts';
 import { limitsAny, planFor, type Plans } from './plans.ts';
 import type { QuotaStore } from './quota-store.ts';
@@ -69,9 +70,10 @@ export function createCheckCredit(deps: CheckDependencies): Accounting['check'] 
   };
 }
 
-function sameHold({ state, userId, held, holdId, day, month }: UsageRecord, holder: string): Hold {
-  if (userId !== holder) throw new Error('A usage id stands for one user.');
+function sameHold(record: UsageRecord, holder: string): Hold {
+  if (record.userId !== holder) throw new Error('A usage id stands for one user.');
   // Of a claim that was given up: who asks so late must not hold anything again.
-  if (state !== 'held') throw new ServiceError('UNAVAILABLE', { detail: 'The request took too long to be admitted.' });
-  return { held, holdId, periods: day === null || month === null ? null : { day, month } };
+  if (record.state !== 'held')
+    throw new ServiceError('UNAVAILABLE', { detail: 'The request took too long to be admitted.' });
+  return holdOf(record);
 }

@@ -3,7 +3,7 @@ import type { NewId } from '../../../platform/ids.ts';
 import type { Logger } from '../../../platform/logger.ts';
 import type { Accounting } from '../accounting.ts';
 import { createOutboxStore } from '../http/outbox-store.ts';
-import { createSettleUsage } from '../http/settle-usage.ts';
+import { createSettleByOutbox } from '../http/settle-by-outbox.ts';
 import { createCheckCredit } from './check-credit.ts';
 import { createCountSession } from './count-session.ts';
 import { createGrantPlan } from './grant-plan.ts';
@@ -25,7 +25,7 @@ export interface EmbeddedAccountingOptions {
  * `granted = available + held + spent` and nothing is spent twice; months and days are those of the database's clock.
  */
 export function createEmbeddedAccounting({ database, plans, logger, newId }: EmbeddedAccountingOptions): Accounting {
-  const service = createSettleUsage({ database, outbox: createOutboxStore(database), newId });
+  const service = createSettleByOutbox({ database, outbox: createOutboxStore(database), newId });
   const ledger = createLedgerStore(database);
   const quotas = createQuotaStore(database);
   const grantPlan = createGrantPlan({ ledger });

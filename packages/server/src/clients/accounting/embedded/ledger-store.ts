@@ -2,8 +2,7 @@ import { and, eq, sql } from 'drizzle-orm';
 import type { LedgerEntryKind } from '../../../db/column-types.ts';
 import type { Database, Queryable, Tables } from '../../../db/database.ts';
 import type { Micro } from '../accounting.ts';
-
-export type UsageRecord = Tables['usageRecords']['$inferSelect'];
+import type { UsageRecord } from '../usage-record.ts';
 
 /** An account as its lock found it. */
 export interface LockedAccount {

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { boundedText } from '@chat-service/shared/text';
+import { describeFileIssues, parseJsonFile } from '../../../platform/json-file.ts';
+import { microPerCredit } from '../accounting.ts';
 import type { Plan, Plans, QuotaLimits } from './plans.ts';
 
-const millionths = 1_000_000;
 /** Nine hundred such grants on one account can still be counted exactly in millionths. */
 const largestGrant = 10_000_000;
 /** Tokens, or seconds of generation, which are counted in milliseconds. */
@@ -59,15 +60,11 @@ export type PlansFileResult =
 
 /** Reads the text of a file of plans; tells every problem at once, each with the plan it is about. */
 export function readPlansFile(text: string): PlansFileResult {
-  let json: unknown;
-  try {
-    // Editors of some systems begin a file with a byte order mark.
-    json = JSON.parse(text.replace(/^\uFEFF/, ''));
-  } catch (error) {
-    return { ok: false, problems: [`it is not JSON: ${error instanceof Error ? error.message : 'unreadable'}`] };
-  }
-  const parsed = plansFile.safeParse(json);
-  const problems = [...(parsed.success ? [] : describeIssues(parsed.error)), ...nameProblems(json)];
+  const read = parseJsonFile(text);
+  if (!read.ok) return read;
+  const parsed = plansFile.safeParse(read.json);
+  const issues = parsed.success ? [] : describeFileIssues(parsed.error, describePath);
+  const problems = [...issues, ...nameProblems(read.json)];
   if (!parsed.success || problems.length > 0) return { ok: false, problems };
   return {
     ok: true,
@@ -78,21 +75,13 @@ export function readPlansFile(text: string): PlansFileResult {
 function toPlan(name: string, { grant, quotas }: z.infer<typeof planEntry>): Plan {
   return {
     name,
-    grant: grant === null ? null : { amount: Math.round(grant.credits * millionths), every: grant.every },
+    grant: grant === null ? null : { amount: Math.round(grant.credits * microPerCredit), every: grant.every },
     quotas: { day: toLimits(quotas?.day), month: toLimits(quotas?.month) },
   };
 }
 
 function toLimits(given: z.infer<typeof limits> = {}): QuotaLimits {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-}
-
-function describeIssues(error: z.ZodError): string[] {
-  return error.issues.flatMap((issue) => {
-    const where = describePath(issue.path);
-    if (issue.code !== 'unrecognized_keys') return [`${where}: ${issue.message}`];
-    return issue.keys.map((key) => `${where}: unknown field ${JSON.stringify(key)}`);
-  });
 }
 
 /** `plan "free" grant.credits` */

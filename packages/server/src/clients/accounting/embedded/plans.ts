@@ -1,4 +1,4 @@
-import type { Micro } from '../accounting.ts';
+import { microPerCredit, type Micro } from '../accounting.ts';
 
 /** In the order in which one that is used up is told. */
 export const quotaNames = ['sessions', 'messages', 'tokens', 'compute'] as const;
@@ -23,7 +23,7 @@ export interface Plan {
 export type Plans = ReadonlyMap<string, Plan>;
 
 const noQuotas = { day: {}, month: {} };
-const monthly = (credits: number) => ({ amount: credits * 1_000_000, every: 'month' }) as const;
+const monthly = (credits: number) => ({ amount: credits * microPerCredit, every: 'month' }) as const;
 
 /** What holds where no file of plans is configured. */
 export const builtInPlans: Plans = new Map<string, Plan>([

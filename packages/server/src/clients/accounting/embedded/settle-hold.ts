@@ -1,7 +1,7 @@
 import type { Logger } from '../../../platform/logger.ts';
 import type { Charge, Settling } from '../accounting.ts';
-import type { ChargedUsage, LedgerStore, UsageRecord } from './ledger-store.ts';
-import type { Periods } from './periods.ts';
+import { holdOf } from '../usage-record.ts';
+import type { ChargedUsage, LedgerStore } from './ledger-store.ts';
 import type { QuotaStore } from './quota-store.ts';
 
 export interface SettleDependencies {
@@ -30,8 +30,7 @@ export function createSettleHold({ ledger, quotas, service, logger }: SettleDepe
         return;
       }
       if (record.state !== 'held') return;
-      const { held } = record;
-      const periods = periodsOf(record);
+      const { held, periods } = holdOf(record);
       if (periods === null) {
         logger.warn({ usageId }, leftToService);
         return service.settle(tx, charge);
@@ -54,12 +53,12 @@ export function createSettleHold({ ledger, quotas, service, logger }: SettleDepe
       const record = await ledger.lockUsageAndAccount(tx, usageId, userId);
       if (record === null) return ledger.insertReleased(tx, { usageId, userId });
       if (record.state !== 'held') return;
-      const periods = periodsOf(record);
+      const { held, periods } = holdOf(record);
       if (periods === null) {
         logger.warn({ usageId }, leftToService);
         return service.release(tx, release);
       }
-      if (record.held !== null) await ledger.giveBack(tx, userId, record.held);
+      if (held !== null) await ledger.giveBack(tx, userId, held);
       await ledger.markReleased(tx, usageId);
       await quotas.correct(tx, userId, periods, { messages: -1, tokens: -record.quotaTokens });
     },
@@ -85,11 +84,6 @@ function chargedUsage({
     outcome,
     settledAt: occurredAt,
   };
-}
-
-/** Null where an Accounting Service was asked: every check of the ledger leaves its periods. */
-function periodsOf({ day, month }: UsageRecord): Periods | null {
-  return day === null || month === null ? null : { day, month };
 }
 
 function assertAmounts({ credits, absorbed }: Charge): void {

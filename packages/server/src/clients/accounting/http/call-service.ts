@@ -1,4 +1,6 @@
 import type { Clock } from '../../../platform/clock.ts';
+import { errorCode } from '../../../platform/error-code.ts';
+import { readBoundedText } from '../../../platform/read-bounded-text.ts';
 import { readRetryAfter } from '../../../platform/retry-after.ts';
 import { AccountingFailure } from './accounting-failure.ts';
 
@@ -38,7 +40,7 @@ export interface CallServiceOptions {
 }
 
 const timeoutMs = 2_000;
-/** Answers have some hundred bytes. */
+/** Bytes; answers have some hundred. */
 const longestBody = 256 * 1024;
 const json = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/iu;
 const page = /^(?:text\/html|application\/xhtml\+xml)\s*(?:;|$)/iu;
@@ -71,7 +73,10 @@ export function createCallService({ url, token, clock, fetch }: CallServiceOptio
         },
         ...(body !== undefined && { body: JSON.stringify(body) }),
       });
-      const text = await readBounded(response);
+      const text = await readBoundedText(response, longestBody);
+      if (text === null) {
+        throw new AccountingFailure(`the answer is larger than ${longestBody} bytes`, { status: response.status });
+      }
       const type = response.headers.get('content-type') ?? '';
       return {
         status: response.status,
@@ -84,7 +89,7 @@ export function createCallService({ url, token, clock, fetch }: CallServiceOptio
       if (late) throw new AccountingFailure(`no answer in ${timeoutMs} ms`);
       if (error instanceof AccountingFailure) throw error;
       // No cause: messages of the HTTP client may quote headers.
-      throw new AccountingFailure(`the connection failed: ${codeOf(error) ?? 'unknown'}`);
+      throw new AccountingFailure(`the connection failed: ${errorCode(error) ?? 'unknown'}`);
     } finally {
       stopWatching();
       signal?.removeEventListener('abort', cancel);
@@ -94,31 +99,10 @@ export function createCallService({ url, token, clock, fetch }: CallServiceOptio
   };
 }
 
-async function readBounded(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-    bytes += chunk.byteLength;
-    if (bytes > longestBody) {
-      throw new AccountingFailure(`the answer is larger than ${longestBody} bytes`, { status: response.status });
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
 function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
     return undefined;
   }
-}
-
-function codeOf(error: unknown): string | undefined {
-  for (const one of [error, error instanceof Error ? error.cause : undefined]) {
-    const code = typeof one === 'object' && one !== null && 'code' in one ? one.code : undefined;
-    if (typeof code === 'string') return code;
-  }
-  return undefined;
 }

@@ -15,7 +15,7 @@ import { createDeliverRow, type DeliveryProbe } from './deliver-row.ts';
 import { createOutboxStore, type OutboxStats } from './outbox-store.ts';
 import { createReadBalance } from './read-balance.ts';
 import { createSendDelivery } from './send-delivery.ts';
-import { createSettleUsage } from './settle-usage.ts';
+import { createSettleByOutbox } from './settle-by-outbox.ts';
 import { createSettleWithHolder } from './settle-with-holder.ts';
 
 export interface HttpAccountingOptions {
@@ -72,7 +72,7 @@ export function createHttpAccounting(options: HttpAccountingOptions): HttpAccoun
   const callService = createCallService({ url, token, clock, fetch });
   const askService = createAskService({ callService, clock, random });
   const outbox = createOutboxStore(database);
-  const service = createSettleUsage({ database, outbox, newId });
+  const service = createSettleByOutbox({ database, outbox, newId });
   const ledger = createSettleHold({
     ledger: createLedgerStore(database),
     quotas: createQuotaStore(database),

@@ -1,4 +1,6 @@
 import type { Clock } from '../../../platform/clock.ts';
+import { errorCode } from '../../../platform/error-code.ts';
+import { readBoundedText } from '../../../platform/read-bounded-text.ts';
 import { readRetryAfter } from '../../../platform/retry-after.ts';
 import { AttemptFailure } from '../attempt.ts';
 import { describeError, errorFields } from './chat-chunk.ts';
@@ -8,13 +10,7 @@ const longestBody = 4 * 1024 * 1024;
 
 /** `cause` is left out: messages of the HTTP client may quote headers. */
 export function networkFailure(error: unknown): AttemptFailure {
-  const code = errorCode(error) ?? errorCode(error instanceof Error ? error.cause : undefined) ?? 'unknown';
-  return new AttemptFailure(`the connection failed: ${code}`, { retryable: true });
-}
-
-function errorCode(error: unknown): string | undefined {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' ? code : undefined;
+  return new AttemptFailure(`the connection failed: ${errorCode(error) ?? 'unknown'}`, { retryable: true });
 }
 
 /** What a status other than 2xx means. */
@@ -38,21 +34,12 @@ export function refusedParameter(status: number, body: unknown): string | null {
 
 /** The JSON of a body; undefined when it is none or too long. */
 export async function readJson(response: Response): Promise<unknown> {
-  if (response.body === null) return undefined;
-  const decoder = new TextDecoder();
-  let text = '';
-  let size = 0;
-  try {
-    for await (const bytes of response.body as AsyncIterable<Uint8Array>) {
-      size += bytes.byteLength;
-      if (size > longestBody) return undefined;
-      text += decoder.decode(bytes, { stream: true });
-    }
-  } catch (error) {
+  const text = await readBoundedText(response, longestBody).catch((error: unknown) => {
     throw networkFailure(error);
-  }
+  });
+  if (text === null) return undefined;
   try {
-    return JSON.parse(text + decoder.decode());
+    return JSON.parse(text);
   } catch {
     return undefined;
   }

@@ -280,7 +280,7 @@ export function createMemoryRows(schedule: Schedule, random: Random): Rows {
           dialect: postgresDialect,
           query,
           transaction,
-          eraseDeleted: () => Promise.resolve(true),
+          eraseDeleted: () => Promise.resolve('erased'),
           ping: () => read(() => undefined),
           [Symbol.asyncDispose]: () => Promise.resolve(),
         },

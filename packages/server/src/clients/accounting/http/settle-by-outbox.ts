@@ -7,7 +7,7 @@ import type { Settling } from '../accounting.ts';
 import type { OutboxStore } from './outbox-store.ts';
 import { creditsOf } from './wire-credits.ts';
 
-export interface SettleUsageOptions {
+export interface SettleByOutboxOptions {
   readonly database: Pick<Database, 'tables' | 'dialect'>;
   readonly outbox: OutboxStore;
   readonly newId: NewId;
@@ -19,7 +19,7 @@ type Settlement = Partial<Tables['usageRecords']['$inferInsert']> & { state: 'ch
  * Writes into the caller's transaction what the Accounting Service will be told after it: once for each usage id, and
  * whether or not there is one configured now.
  */
-export function createSettleUsage(options: SettleUsageOptions): Settling {
+export function createSettleByOutbox(options: SettleByOutboxOptions): Settling {
   const { outbox, newId } = options;
   const { tables, dialect } = options.database;
   const { usageRecords } = tables;

@@ -1,12 +1,11 @@
-import { and, asc, eq, isNull, sql } from 'drizzle-orm';
+import { and, eq, isNull, sql } from 'drizzle-orm';
 import type { Database, Queryable } from '../../db/database.ts';
-import { automaticTitle } from '../generations/automatic-title.ts';
 import type { OwnedSession } from './message-reads-store.ts';
 
 /** Removing messages; they are written where answers are generated. */
-export type MessagesStore = ReturnType<typeof createMessagesStore>;
+export type MessageRemovalStore = ReturnType<typeof createMessageRemovalStore>;
 
-export function createMessagesStore({ tables, dialect }: Pick<Database, 'tables' | 'dialect'>) {
+export function createMessageRemovalStore({ tables, dialect }: Pick<Database, 'tables' | 'dialect'>) {
   const { generations, messages, sessions } = tables;
   const owned = (userId: string, sessionId: string) =>
     and(eq(sessions.id, sessionId), eq(sessions.userId, userId), isNull(sessions.deletedAt));
@@ -37,17 +36,11 @@ export function createMessagesStore({ tables, dialect }: Pick<Database, 'tables'
       return true;
     },
 
-    /** Makes an automatic title anew: the words of a deleted message must not stay in it. */
-    async renewAutomaticTitle(tx: Queryable, sessionId: string): Promise<void> {
-      const [oldest] = await tx
-        .select({ content: messages.content })
-        .from(messages)
-        .where(and(eq(messages.sessionId, sessionId), eq(messages.role, 'user')))
-        .orderBy(asc(messages.sequence))
-        .limit(1);
+    /** Changes the title of a session that nobody has given one. */
+    async setAutomaticTitle(tx: Queryable, sessionId: string, title: string | null): Promise<void> {
       await tx
         .update(sessions)
-        .set({ title: oldest === undefined ? null : automaticTitle(oldest.content) })
+        .set({ title })
         .where(and(eq(sessions.id, sessionId), eq(sessions.titleIsAutomatic, true)));
     },
   };
