@@ -21,7 +21,7 @@ describeEachDatabase('a server that ends', (kind) => {
       });
       const { world, journal } = started;
       const user = await started.user();
-      const first = await world.spawn();
+      const first = await world.spawn({ isUnhurried: true });
       const made = await user.call('session.create', {}, first.url);
       const { sessionId } = made.result as { sessionId: string };
       const { streamId } = await user.streamUntil(sessionId, 2, {}, first.url);

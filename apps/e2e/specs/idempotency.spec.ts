@@ -10,11 +10,12 @@ import { createHandClock } from '../src/hand-clock.ts';
 import { isAnyLimit, isLimit, limitedModels } from '../src/model-limits.ts';
 import { callOverHttp } from '../src/raw-http.ts';
 import { refusalOf } from '../src/refusal.ts';
+import { cutsShutdownShort } from '../src/shutdown-timers.ts';
 import { startWorld, type World } from '../src/world.ts';
 
 describeEachDatabase('idempotency', (kind) => {
   const gates = createGates();
-  const clock = createHandClock(isAnyLimit);
+  const clock = createHandClock((milliseconds) => isAnyLimit(milliseconds) || cutsShutdownShort(milliseconds));
   let world: World;
   beforeAll(async () => {
     world = await startWorld({

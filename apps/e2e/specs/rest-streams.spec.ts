@@ -8,6 +8,7 @@ import { createHandClock } from '../src/hand-clock.ts';
 import { releaseChunk, releaseChunks } from '../src/held-answer.ts';
 import { all, answered, chunks, idsOf, namesOf, newcomer, textOf } from '../src/rest-answers.ts';
 import type { RestRequest } from '../src/rest.ts';
+import { cutsShutdownShort } from '../src/shutdown-timers.ts';
 import { startWorld, type World } from '../src/world.ts';
 
 describeEachDatabase('an answer as server-sent events', (kind) => {
@@ -283,7 +284,8 @@ describeEachDatabase('an answer as server-sent events', (kind) => {
   });
 
   it('is told what became of it by a server that shuts down, and ends', async () => {
-    await using other = await startWorld({ kind, env: { SHUTDOWN_GRACE_SECONDS: '0' } });
+    const unhurried = createHandClock(cutsShutdownShort);
+    await using other = await startWorld({ kind, clock: unhurried, env: { SHUTDOWN_GRACE_SECONDS: '0' } });
     const { open, message } = await newcomer(other, { hold: [1] });
     const stream = await open('POST', { body: { message } });
     await stream.until(2);

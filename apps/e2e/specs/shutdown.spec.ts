@@ -3,8 +3,10 @@ import { patience } from '../src/call-for.ts';
 import { collect, textOf, type Collected } from '../src/collect.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
 import { createGates, type Gates } from '../src/gates.ts';
+import { createHandClock } from '../src/hand-clock.ts';
 import { openInvariants } from '../src/invariants.ts';
 import type { ServerProcess } from '../src/server-child.ts';
+import { cutsShutdownShort } from '../src/shutdown-timers.ts';
 import { startWorld, type World } from '../src/world.ts';
 
 const chunks = ['One', ' two', ' three'];
@@ -23,7 +25,8 @@ describeEachDatabase('SIGTERM', (kind) => {
 
   /** A server with an answer that has its first two chunks and waits for the third. */
   async function serveAndStream(graceSeconds: number) {
-    const server = await world.spawn({ env: { SHUTDOWN_GRACE_SECONDS: String(graceSeconds) } });
+    const env = { SHUTDOWN_GRACE_SECONDS: String(graceSeconds) };
+    const server = await world.spawn({ env, isUnhurried: true });
     const { trpc } = world.trpc('alice', server.url);
     world.openai.script('Take your time', { chunks, hold: [2] });
     const { sessionId } = await trpc.session.create.mutate({});
@@ -43,7 +46,7 @@ describeEachDatabase('SIGTERM', (kind) => {
   }
 
   it('lets a running answer end, takes nothing new, and goes on answering', async () => {
-    const { server, trpc, sessionId, reader, call } = await serveAndStream(30);
+    const { server, trpc, sessionId, reader, call } = await serveAndStream(300);
     const { sessionId: otherId } = await trpc.session.create.mutate({});
     await turnAway(server);
 
@@ -106,7 +109,9 @@ describeEachDatabase('an answer that is being admitted when the server shuts dow
   afterEach(() => world[Symbol.asyncDispose]());
 
   async function serve(graceSeconds: number): Promise<void> {
-    world = await startWorld({ kind, probe: gates.probe, env: { SHUTDOWN_GRACE_SECONDS: String(graceSeconds) } });
+    const clock = createHandClock(cutsShutdownShort);
+    const env = { SHUTDOWN_GRACE_SECONDS: String(graceSeconds) };
+    world = await startWorld({ kind, clock, probe: gates.probe, env });
   }
 
   async function admit(message: string) {
@@ -124,11 +129,12 @@ describeEachDatabase('an answer that is being admitted when the server shuts dow
   }
 
   it('is waited for', async () => {
-    await serve(30);
+    await serve(300);
     const { reader, admitting } = await admit('In time');
     const drained = world.app.drain();
     admitting.release();
     expect(await drained).toEqual({ clean: true });
+    await reader.done;
     expect(reader.events.at(-1)?.event).toMatchObject({ type: 'done', finishReason: 'stop' });
     const invariants = await openInvariants(world);
     const { generations } = await invariants.check(undefined, [reader]);
@@ -167,7 +173,7 @@ describe('a second server on one SQLite file', () => {
 
   it('takes over what the first one has finished', async () => {
     await using world = await startWorld({ kind: 'sqlite', serve: false });
-    const first = await world.spawn({ env: { SHUTDOWN_GRACE_SECONDS: '30' } });
+    const first = await world.spawn({ env: { SHUTDOWN_GRACE_SECONDS: '300' } });
     const { trpc } = world.trpc('alice', first.url);
     world.openai.script('Before the restart', { chunks, hold: [2] });
     const { sessionId } = await trpc.session.create.mutate({});
@@ -175,7 +181,7 @@ describe('a second server on one SQLite file', () => {
     const call = await world.openai.call(0);
     await call.reached(2);
     first.kill('SIGTERM');
-    const starting = world.spawn({ env: { SHUTDOWN_GRACE_SECONDS: '30' } });
+    const starting = world.spawn({ env: { SHUTDOWN_GRACE_SECONDS: '300' } });
     call.release();
     expect(await first.exited).toBe(0);
     const second = await starting;

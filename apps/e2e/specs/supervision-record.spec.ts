@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { isAvailable } from '../../../packages/server/test/support/databases.ts';
 import { declaredRouter } from '../../../packages/server/test/support/declared-router.ts';
 import { patience } from '../src/call-for.ts';
-import { callOver, doors } from '../src/call-over.ts';
+import { callOver, doors, type Door } from '../src/call-over.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
 import { openRawSocket } from '../src/raw-socket.ts';
 import { callRest } from '../src/rest.ts';
@@ -132,6 +132,43 @@ describeEachDatabase('a look', (kind) => {
     expect((await looks()).at(-1)?.requestId).toBe(answered.get('x-request-id'));
   });
 
+  it('is refused to whoever has lost the role, by a token that still tells of it', async () => {
+    const token = await at.world.token('former', { role: 'admin' });
+    const ask = (door: Door, path: string, sessionId = alices) =>
+      callOver(at.world, door, { path, input: lookOf(path).input('alice', sessionId), token });
+    await ask('http', 'supervisor.live');
+    await at.sql.run("update users set role = 'enduser' where id = 'former'");
+    const before = await looks();
+    for (const path of paths) {
+      for (const door of doors) {
+        const { text, refusal } = await ask(door, path);
+        expect([path, door, refusal?.['code']]).toEqual([path, door, 'FORBIDDEN']);
+        expect((await ask(door, path, unknownId)).text).toBe(text);
+      }
+    }
+    expect(await looks()).toEqual(before);
+  });
+
+  it('keeps no reason without a letter', async () => {
+    const token = await at.token('sue');
+    for (const path of ['supervisor.observe', 'supervisor.userSession']) {
+      const input = { ...lookOf(path).input('alice', alices), reason: '  ' };
+      await callOver(at.world, 'rest', { path, input, token });
+      expect((await looks()).at(-1)).toMatchObject({ action: lookOf(path).action, reason: null });
+    }
+  });
+
+  it('at what is not there is refused as well while its record cannot be written', async () => {
+    const token = await at.token('sue');
+    await withoutAuditLog(at, async () => {
+      for (const door of doors) {
+        const asked = { path: 'supervisor.observe', input: { sessionId: unknownId }, token };
+        const { refusal } = await callOver(at.world, door, asked);
+        expect(refusal).toMatchObject({ code: 'UNAVAILABLE' });
+      }
+    });
+  });
+
   it('is on record also where there is nothing to see', async () => {
     const bobs = await at.conversation('bob', 'Of Bob');
     const cases: [string, Input, Input][] = [
@@ -144,6 +181,7 @@ describeEachDatabase('a look', (kind) => {
       ],
       ['supervisor.userSession', { userId: 'alice', sessionId: bobs }, { subjectId: 'alice', sessionId: bobs }],
       ['supervisor.stop', { sessionId: unknownId }, { subjectId: null, sessionId: unknownId }],
+      ['supervisor.observe', { sessionId: unknownId }, { subjectId: null, sessionId: unknownId, connectionId: null }],
     ];
     for (const [path, input, recorded] of cases) {
       const { refusal } = await callOver(at.world, 'http', { path, input, token: await at.token('sue') });

@@ -43,6 +43,30 @@ describeEachDatabase('what supervisors ask', (kind) => {
     expect(pagination).toMatchObject({ limit: 1, total: 2, hasMore: true });
   });
 
+  it('is a session from its newest message to its oldest', async () => {
+    const { trpc } = at.world.trpc('walt');
+    const { sessionId } = await trpc.session.create.mutate({});
+    for (const message of ['One', 'Two', 'Three']) await trpc.message.send.mutate({ sessionId, message });
+    const { messages: all } = await trpc.session.get.query({ sessionId });
+    for (const door of doors) {
+      const pages: UserSessionOutput['messages'][] = [];
+      let cursor: string | undefined;
+      do {
+        const input: Input = { userId: 'walt', sessionId, messageLimit: 4, ...(cursor !== undefined && { cursor }) };
+        const { messages, pagination } = await at.ask<UserSessionOutput>('supervisor.userSession', input, { door });
+        expect(pagination).toMatchObject({ page: null, limit: 4, total: 6, totalPages: 2 });
+        pages.unshift(messages);
+        cursor = pagination.nextCursor ?? undefined;
+      } while (cursor !== undefined);
+      expect(pages.map(({ length }) => length)).toEqual([2, 4]);
+      expect(pages.flat()).toEqual(all);
+    }
+    const wrong: Input = { userId: 'walt', sessionId, cursor: 'unreadable' };
+    const asked = { path: 'supervisor.userSession', input: wrong, token: await at.token('sue') };
+    const { refusal } = await callOver(at.world, 'rest', asked);
+    expect(refusal).toMatchObject({ code: 'BAD_REQUEST', errors: [{ path: 'cursor' }] });
+  });
+
   it.each([
     ['supervisor.userSessions', { userId: 'alice' }],
     ['supervisor.searchUsers', { query: 'ali' }],
@@ -71,6 +95,7 @@ describeEachDatabase('what supervisors ask', (kind) => {
     ['supervisor.searchUsers', { query: 'a\u0000b' }, 'query'],
     ['supervisor.searchUsers', { query: 'abc', role: 'king' }, 'role'],
     ['supervisor.auditLog', { from: 'yesterday' }, 'from'],
+    ['supervisor.auditLog', { to: '2026-01-31' }, 'to'],
     ['supervisor.userSessions', { userId: 'alice', reason: 'x'.repeat(501) }, 'reason'],
     ['supervisor.userSessions', { userId: '\u0000' }, 'userId'],
   ])('%s refuses %j', async (path, input, field) => {

@@ -16,6 +16,8 @@ export interface ServerMoments {
 
 export interface SpawnOptions extends ServerMoments {
   readonly env?: Readonly<Record<string, string>>;
+  /** Nothing but the grace limits its shutdown, however slow the machine is. @default false */
+  readonly isUnhurried?: boolean;
 }
 
 /** A server in a process of its own. Disposing kills it. */
@@ -37,7 +39,7 @@ export const compileCache = fileURLToPath(new URL('../../../node_modules/.cache/
 
 export async function spawnServer(
   env: Readonly<Record<string, string>>,
-  { env: further = {}, ...moments }: SpawnOptions = {},
+  { env: further = {}, isUnhurried = false, ...moments }: SpawnOptions = {},
 ): Promise<ServerProcess> {
   const child = spawn(
     process.execPath,
@@ -45,7 +47,7 @@ export async function spawnServer(
       '--conditions=@chat-service/source',
       '--disable-warning=ExperimentalWarning',
       entry,
-      JSON.stringify(signalsOf(moments)),
+      JSON.stringify({ ...signalsOf(moments), isUnhurried }),
     ],
     {
       env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: compileCache, ...env, ...further },

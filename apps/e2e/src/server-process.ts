@@ -4,20 +4,30 @@ import type { ProbePoint } from '@chat-service/server/features/generations/probe
 import { systemClock, type Clock } from '@chat-service/server/platform/clock';
 import { createLogger } from '@chat-service/server/platform/logger';
 import { configOf } from './config-of.ts';
+import { cutsShutdownShort } from './shutdown-timers.ts';
 
 /*
  * The service in a process of its own, as `serve` runs it, that can be told to die or to freeze at a named moment of a
- * generation's life: argument 1 is JSON of { SIGKILL?: { point, nth? }, SIGSTOP?: { point, nth? } }. A message from its
- * parent replaces these moments, counted from then on, and is answered; with `shiftSeconds` it moves the hands of the
- * clock forward. It does not outlive its parent.
+ * generation's life: argument 1 is JSON of { SIGKILL?: { point, nth? }, SIGSTOP?: { point, nth? }, isUnhurried }. A message
+ * from its parent replaces these moments, counted from then on, and is answered; with `shiftSeconds` it moves the hands of
+ * the clock forward. It does not outlive its parent.
  */
 
 type Moments = Partial<Record<'SIGKILL' | 'SIGSTOP', { point: ProbePoint; nth?: number }>> & { shiftSeconds?: number };
 
-let moments = JSON.parse(process.argv[2] ?? '{}') as Moments;
+const unhurriedMilliseconds = 120_000;
+
+const { isUnhurried, ...first } = JSON.parse(process.argv[2] ?? '{}') as Moments & { isUnhurried: boolean };
+let moments: Moments = first;
 const seen = new Map<ProbePoint, number>();
 let offset = 0;
-const clock: Clock = { now: () => systemClock.now() + offset, after: systemClock.after };
+const clock: Clock = {
+  now: () => systemClock.now() + offset,
+  after(milliseconds, callback) {
+    const isStretched = isUnhurried && cutsShutdownShort(milliseconds);
+    return systemClock.after(isStretched ? unhurriedMilliseconds : milliseconds, callback);
+  },
+};
 process.on('message', (message: Moments) => {
   moments = message;
   offset += (message.shiftSeconds ?? 0) * 1000;

@@ -758,6 +758,7 @@ export type AppRouter = import("@trpc/server").TRPCBuiltRouter<{
                 userId: string;
                 sessionId: string;
                 messageLimit?: number | undefined;
+                cursor?: string | undefined;
                 reason?: string | undefined;
             };
             output: {

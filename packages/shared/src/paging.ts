@@ -3,6 +3,8 @@ import { z } from 'zod';
 /** Items of a page where no `limit` is given, and at most. */
 export const defaultPageLimit = 20;
 export const maxPageLimit = 100;
+/** Characters of a `cursor`, at most. */
+export const maxCursorLength = 2048;
 
 const pageFields = {
   /** From 1. Not together with `cursor`. */
@@ -10,7 +12,7 @@ const pageFields = {
   /** 1 to 100. @default 20 */
   limit: z.int().min(1).max(maxPageLimit).optional(),
   /** Opaque position from `pagination.nextCursor`; valid also when its row is gone. */
-  cursor: z.string().min(1).max(2048).optional(),
+  cursor: z.string().min(1).max(maxCursorLength).optional(),
 };
 
 /** The paging fields of a list with further fields of its own. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { lastEventIdSchema } from './idempotency.ts';
 import { idSchema, messageSchema, roleSchema, sessionSchema, timeSchema } from './objects.ts';
-import { pagedInput, paginationSchema } from './paging.ts';
+import { maxCursorLength, pagedInput, paginationSchema } from './paging.ts';
 import { boundedText } from './text.ts';
 
 /** Why the supervisor looks; kept in the audit log. */
@@ -66,13 +66,15 @@ export const userSessionInput = z.strictObject({
   sessionId: idSchema,
   /** How many of the newest messages come along, 1 to 500. @default 100 */
   messageLimit: z.int().min(1).max(500).optional(),
+  /** `pagination.nextCursor` of an earlier answer: the messages before those. */
+  cursor: z.string().min(1).max(maxCursorLength).optional(),
   reason: reasonSchema,
 });
 export type UserSessionInput = z.infer<typeof userSessionInput>;
 export const userSessionOutput = z.object({
   user: userSchema,
   session: sessionSchema,
-  /** The newest ones, oldest first. */
+  /** The newest ones, or the newest before the cursor, oldest first. */
   messages: z.array(messageSchema),
   pagination: paginationSchema,
 });
@@ -89,15 +91,20 @@ export type SearchUsersInput = z.infer<typeof searchUsersInput>;
 export const searchUsersOutput = z.object({ users: z.array(userSchema), pagination: paginationSchema });
 export type SearchUsersOutput = z.infer<typeof searchUsersOutput>;
 
+const auditTimeSchema = z.iso.datetime({
+  offset: true,
+  error: 'must be a time such as 2026-01-31T09:30:00Z or 2026-01-31T10:30:00+01:00',
+});
+
 export const auditLogInput = pagedInput({
   /** Who looked. */
   actorId: userIdSchema.optional(),
   /** Whose data it was. */
   subjectId: userIdSchema.optional(),
-  /** From this time on. */
-  from: z.iso.datetime().optional(),
-  /** Before this time. */
-  to: z.iso.datetime().optional(),
+  /** From this time on (RFC 3339). */
+  from: auditTimeSchema.optional(),
+  /** Before this time (RFC 3339). */
+  to: auditTimeSchema.optional(),
 });
 export type AuditLogInput = z.infer<typeof auditLogInput>;
 
@@ -106,12 +113,15 @@ export const auditEntrySchema = z.object({
   at: timeSchema,
   actorId: z.string(),
   actorRole: roleSchema,
-  /** What was done, for example `observe.attach`. */
+  /**
+   * What was done: `observe.attach`, `observe.detach`, `live.list`, `user.search`, `user.sessions`, `user.session`,
+   * `generation.stop` or `audit.read`; more may come.
+   */
   action: z.string(),
   /** Whose data it was; null where it was nobody's in particular. */
   subjectId: z.string().nullable(),
   sessionId: idSchema.nullable(),
-  /** The same on the attach and the detach of one observation. */
+  /** The same on the attach and the detach of one observation; null where there was no such session to observe. */
   connectionId: idSchema.nullable(),
   clientAddress: z.string().nullable(),
   requestId: z.string(),

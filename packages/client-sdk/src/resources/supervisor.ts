@@ -41,7 +41,7 @@ export interface Supervisor {
   };
   /** The sessions of a user, the most recently used first. */
   sessions(userId: string, input?: Omit<UserSessionsInput, 'userId'>, options?: RequestOptions): PagedList<Session>;
-  /** One of them, with its newest messages, oldest first. */
+  /** One of them, with its newest messages, oldest first; `cursor: pagination.nextCursor` leads to those before. */
   session(
     userId: string,
     sessionId: string,

@@ -1,4 +1,3 @@
-import { pino } from 'pino';
 import type { LoadedConfig } from '../config/config.ts';
 import { readPackageVersion } from '../features/system/version.ts';
 import { systemClock } from '../platform/clock.ts';
@@ -7,11 +6,10 @@ import { createLogger } from '../platform/logger.ts';
 import { resolveAuth } from './auth-secret.ts';
 import { banner, readNpmScripts } from './banner.ts';
 import { complain, loadProcessConfiguration } from './configuration.ts';
+import { flushLog, openLogDestination } from './log-destination.ts';
 import { mintToken } from './mint-token.ts';
 import { runUntilStopped } from './run-until-stopped.ts';
 
-/** Log lines that a reader who has stopped reading may leave waiting; what comes beyond is dropped, not memory. */
-const maxWaitingLogBytes = 8 * 1024 * 1024;
 const developmentTokenSeconds = 12 * 3600;
 
 /** Serves until a signal, and ends the process. */
@@ -22,17 +20,14 @@ export async function serve(): Promise<void> {
     return;
   }
   const { config, warnings } = loaded;
-  const destination = pino.destination({
-    dest: config.environment === 'production' ? 1 : 2,
-    sync: false,
-    maxLength: maxWaitingLogBytes,
-  });
+  const destination = openLogDestination(config.environment === 'production' ? 1 : 2);
+  const endProcess = (exitCode: 0 | 1) => flushLog(destination, systemClock).finally(() => process.exit(exitCode));
   const logger = createLogger({ level: config.logging.level, destination });
   for (const warning of warnings) logger.warn(warning);
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
     process.on(event, (error: unknown) => {
       logger.fatal({ err: error }, event);
-      process.exit(1);
+      void endProcess(1);
     });
   }
   // While the start waits for a lock, or the end for a promise, nothing else may be there to keep the process.
@@ -53,7 +48,7 @@ export async function serve(): Promise<void> {
     clock: systemClock,
     logger,
   });
-  process.exit(exitCode);
+  await endProcess(exitCode);
 }
 
 function startProblem(error: unknown, { http }: LoadedConfig): string {

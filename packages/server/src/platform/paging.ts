@@ -23,7 +23,7 @@ export interface PageRead<Position> {
 }
 
 /** The end of the year 9999: later times are written in a form that not every database reads. */
-const latestTime = 253_402_300_799_999;
+export const latestTime = 253_402_300_799_999;
 
 /** The position in a list that is sorted by a time and then by id, as its cursors hold it. */
 export const timeAndId = z.tuple([

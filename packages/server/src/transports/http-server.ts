@@ -22,6 +22,7 @@ import { createDocumentsHttp, documentPaths } from './rest/documents-http.ts';
 import { createRestAdapter } from './rest/rest-adapter.ts';
 import { createTrpcHttp, trpcEndpoint } from './trpc-http.ts';
 import { createTrpcWs } from './trpc-ws.ts';
+import { cutUnread } from './unread-answer.ts';
 
 export interface HttpServerOptions {
   readonly router: AnyTRPCRouter;
@@ -47,6 +48,8 @@ export interface HttpServerOptions {
   readonly webSocketAuthMs: number;
   /** A reader that has taken nothing for so many milliseconds is cut. */
   readonly streamStallMs: number;
+  /** Who has taken nothing of any answer for so many real milliseconds is cut. @default a minute, or `streamStallMs` where that is more */
+  readonly unreadAnswerMs?: number;
   /** How many proxies of ours requests have come through: so many from the right in `X-Forwarded-For` is the client. @default 0 */
   readonly trustedProxies?: number;
 }
@@ -58,6 +61,8 @@ export interface TransportStats {
   /** Bytes held for WebSocket clients that have not taken them yet: all of them, and those of the slowest. */
   readonly bufferedBytes: number;
   readonly largestBufferedBytes: number;
+  /** Bytes of WebSocket messages that have been begun and are not whole. */
+  readonly begunBytes: number;
   /** Readers cut for not reading, since the start. */
   readonly slowReadersCut: number;
 }
@@ -81,10 +86,13 @@ interface RequestBindings {
 
 /** Proxies keep idle connections for about a minute: one that they reuse must not have been closed just now. */
 const keepAliveMs = 75_000;
+/** Proxies wait as long, too. What is streamed can be resumed, so that less is enough there. */
+const minUnreadAnswerMs = 60_000;
 
 /** One HTTP server with every transport of the service on it. */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
-  const { limits, logger, clock, host, port } = options;
+  const { limits, logger, clock, host, port, streamStallMs } = options;
+  const { unreadAnswerMs = Math.max(minUnreadAnswerMs, streamStallMs) } = options;
   const inFlight = createInFlight();
   const closing = new AbortController();
   const clientAddress = createClientAddress(options.trustedProxies ?? 0);
@@ -181,6 +189,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   function answer(incoming: IncomingMessage, outgoing: ServerResponse): void {
     const record = beginHttpRequest(options, incoming, outgoing);
     outgoing.once('close', inFlight.enter());
+    cutUnread(incoming, outgoing, { milliseconds: unreadAnswerMs, onCut });
     const isForNoHost = incoming.headers.host === undefined && incoming.httpVersion !== '1.0';
     const listener = getRequestListener(isForNoHost ? () => unreadable(record, 'There is no Host.') : app.fetch, {
       hostname: 'localhost',
@@ -267,6 +276,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
         inFlight: inFlight.size,
         bufferedBytes: buffered.reduce((sum, bytes) => sum + bytes, 0),
         largestBufferedBytes: Math.max(0, ...buffered),
+        begunBytes: trpcWs.begunBytes,
         slowReadersCut,
       };
     },

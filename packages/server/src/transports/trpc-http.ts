@@ -193,7 +193,10 @@ export function createTrpcHttp(options: TrpcHttpOptions): (request: TrpcHttpRequ
         incoming.socket.destroy();
       },
     });
-    return new Response(stream, { status: response.status, headers: response.headers });
+    const headers = new Headers(response.headers);
+    // tRPC's "keep-alive" would overrule a client that asks for the connection to end with the answer.
+    headers.delete('Connection');
+    return new Response(stream, { status: response.status, headers });
   }
 
   return answer;

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { errorTable } from '@chat-service/shared/errors';
 import { ServiceError } from '../platform/service-error.ts';
+import { createBegunMessages } from './begun-messages.ts';
 import { hasTokenInUrl, tokenInUrl } from './credentials.ts';
 import type { OriginPolicy } from './origin-policy.ts';
 import { endWithProblem } from './problem.ts';
@@ -10,13 +11,15 @@ import { logRequest, newRecord, pathOf, requestIdFrom } from './request-log.ts';
 import { trpcEndpoint } from './trpc-http.ts';
 import { serveConnection, type WsConnection, type WsConnectionOptions } from './ws-connection.ts';
 
-export interface TrpcWsOptions extends WsConnectionOptions {
+export interface TrpcWsOptions extends Omit<WsConnectionOptions, 'begunMessages'> {
   readonly origins: OriginPolicy;
   readonly clientAddress: (request: IncomingMessage) => string;
 }
 
 export interface TrpcWs {
   readonly connections: ReadonlySet<WsConnection>;
+  /** Bytes of messages that have been begun and are not whole. */
+  readonly begunBytes: number;
   /** Takes over an upgrade request, or refuses it with problem details. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   /** Asks every client to go elsewhere, each as soon as it waits for nothing here. */
@@ -40,15 +43,17 @@ const closeHandshakeMs = 1000;
 /** Serves tRPC on WebSockets, on the port of the HTTP server that hands its upgrades here. */
 export function createTrpcWs(options: TrpcWsOptions): TrpcWs {
   const { logger, clock, origins } = options;
+  const maxPayload = hardLimitFactor * options.maxBodyBytes + slackBytes;
   const server = new WebSocketServer({
     noServer: true,
-    maxPayload: hardLimitFactor * options.maxBodyBytes + slackBytes,
+    maxPayload,
     perMessageDeflate: false,
     clientTracking: false,
     // The first word is the client's, and many frames may come in one read.
     allowSynchronousEvents: true,
   });
   const connections = new Set<WsConnection>();
+  const begunMessages = createBegunMessages({ longestMessage: maxPayload });
   let closing = false;
   let emptied = () => {};
 
@@ -68,6 +73,9 @@ export function createTrpcWs(options: TrpcWsOptions): TrpcWs {
 
   return {
     connections,
+    get begunBytes() {
+      return begunMessages.bytes;
+    },
     upgrade(request, socket, head) {
       const requestId = requestIdFrom(request.headers['x-request-id']);
       const ignoreErrors = () => {};
@@ -88,7 +96,7 @@ export function createTrpcWs(options: TrpcWsOptions): TrpcWs {
         socket.off('error', ignoreErrors);
         const clientAddress = options.clientAddress(request);
         const peer = { socket: webSocket, stream: socket, server, request, connectionId: requestId, clientAddress };
-        const connection = serveConnection(options, peer);
+        const connection = serveConnection({ ...options, begunMessages }, peer);
         connections.add(connection);
         webSocket.once('close', () => {
           connections.delete(connection);

@@ -11,6 +11,8 @@ export interface WsAuthenticationOptions {
   readonly webSocketAuthMs: number;
   /** The connection has no reason to stay; why, for people. */
   readonly onStranger: (reason: string) => void;
+  /** A valid token of this user has been shown. */
+  readonly onVerified: (userId: string) => void;
   /** The token has ended. */
   readonly onExpired: () => void;
 }
@@ -36,7 +38,7 @@ export interface WsAuthentication {
 const refusedIdleMs = 60_000;
 
 export function createWsAuthentication(options: WsAuthenticationOptions): WsAuthentication {
-  const { authenticate, clock, onStranger, onExpired } = options;
+  const { authenticate, clock, onStranger, onVerified, onExpired } = options;
   let token: string | null = null;
   let state: Authentication | null = null;
   let judging: Promise<void> | null = null;
@@ -50,6 +52,7 @@ export function createWsAuthentication(options: WsAuthenticationOptions): WsAuth
     state = judged;
     judging = null;
     if (stopped) return;
+    if (judged.status === 'verified') onVerified(judged.principal.userId);
     cancelEnd();
     const end = endOfToken(judged);
     if (end === null) watchIdle();

@@ -10,6 +10,7 @@ import { ServiceError } from '../platform/service-error.ts';
 import type { RequestContext } from '../trpc/context.ts';
 import { currentCall } from '../trpc/current-call.ts';
 import { toServiceError, toWireError } from '../trpc/error-mapping.ts';
+import type { BegunMessages } from './begun-messages.ts';
 import type { CallLimits } from './call-limits.ts';
 import type { InFlight } from './in-flight.ts';
 import { logCause } from './request-log.ts';
@@ -39,6 +40,8 @@ export interface WsConnectionOptions {
   readonly streamStallMs: number;
   /** Calls under way on all connections. */
   readonly inFlight: InFlight;
+  /** Of all connections as well. */
+  readonly begunMessages: BegunMessages;
   /** Told when a reader is cut for not reading. */
   readonly onCut: () => void;
 }
@@ -112,6 +115,7 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
       onCut();
     },
   });
+  const begun = options.begunMessages.watch(peer.stream, readOrPause);
   const calls = createWsCalls({
     connectionId,
     logger,
@@ -124,6 +128,7 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
   const authentication = createWsAuthentication({
     ...options,
     onStranger: (reason) => close(closeUnauthorized, reason),
+    onVerified: (userId) => begun.isOf(userId),
     onExpired: expire,
   });
   const alive = keepAlive({
@@ -259,17 +264,18 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
   });
 
   function mayNotRead(): boolean {
-    return intake.isBehind || brake.isOn;
+    return intake.isBehind || brake.isOn || begun.isTooMuch;
   }
 
-  /** At the end a client is read for its goodbye alone. */
+  /** At the end a client is read for its goodbye alone, unless that is behind what was too much. */
   function readOrPause() {
-    if (mayNotRead() && !closing) socket.pause();
+    if (begun.isTooMuch || (mayNotRead() && !closing)) socket.pause();
     else socket.resume();
   }
 
   socket.on('message', (data: Buffer, isBinary: boolean) => {
     alive.heard();
+    begun.heard();
     if (closing) return;
     if (isBinary) {
       const error = new ServiceError('BAD_REQUEST', { detail: 'Frames have to be text.' });
@@ -293,6 +299,7 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
     alive.stop();
     brake.stop();
     authentication.stop();
+    begun.release();
     writer.close();
     calls.abandon();
     tap.end();

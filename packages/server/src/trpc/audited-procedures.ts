@@ -12,6 +12,8 @@ export type Look = Omit<Tables['auditLog']['$inferSelect'], 'id' | 'at' | 'conne
 export interface AuditedProceduresOptions {
   /** Resolves once the look is committed; what it throws refuses the look. */
   readonly record: (look: Look) => Promise<void>;
+  /** The role that a user has by the newest of their tokens; undefined for nobody known. */
+  readonly findRole: (userId: string) => Promise<Role | undefined>;
   /** Whether a look without a reason is refused. */
   readonly requireReason: boolean;
 }
@@ -37,25 +39,30 @@ export interface AuditedDeclaration<Input extends InputSchema> {
 
 type About<Input extends InputSchema> = (input: z.output<Input>) => LookedAt | Promise<LookedAt>;
 
-/** Before the input is looked at: whoever may not ask is told the same, whatever they ask for. */
-function requiringRole(roles: readonly Role[]) {
-  return userProcedure.use(({ ctx, next }) => {
-    if (!roles.includes(ctx.principal.role)) {
-      throw new ServiceError('FORBIDDEN', { detail: `This needs the role ${roles.join(' or ')}.` });
-    }
-    return next();
-  });
-}
-
-// Not exported: what is built of them by itself would not be on record.
-const supervisorProcedure = requiringRole(supervisorRoles);
-const adminProcedure = requiringRole(['admin']);
-
 /**
  * The only way to procedures of supervisors: whichever is built of these is on record, committed before its operation
  * is called. In order: token, rate, role, schema, reason, record.
  */
-export function createAuditedProcedures({ record, requireReason }: AuditedProceduresOptions) {
+export function createAuditedProcedures({ record, findRole, requireReason }: AuditedProceduresOptions) {
+  /** Before the input is looked at: whoever may not ask is told the same, whatever they ask for. */
+  function requiringRole(roles: readonly Role[]) {
+    return userProcedure.use(async ({ ctx, next }) => {
+      const { role, userId } = ctx.principal;
+      if (!roles.includes(role)) {
+        throw new ServiceError('FORBIDDEN', { detail: `This needs the role ${roles.join(' or ')}.` });
+      }
+      // A token outlives the role that it tells of.
+      const current = await findRole(userId);
+      if (current === undefined || !roles.includes(current)) {
+        throw new ServiceError('FORBIDDEN', { detail: 'The role has ended since this token was issued.' });
+      }
+      return next();
+    });
+  }
+
+  const supervisorProcedure = requiringRole(supervisorRoles);
+  const adminProcedure = requiringRole(['admin']);
+
   /** @param about Null where the operation writes the record itself. */
   function audited<Input extends InputSchema>(
     procedure: typeof supervisorProcedure,
@@ -97,7 +104,8 @@ function fieldsOf(schema: InputSchema): object {
   return schema instanceof z.ZodOptional ? schema.unwrap().shape : schema.shape;
 }
 
-function reasonOf(input: unknown): string | null {
+/** What was given for a reason; null for none, and for one without a letter. */
+export function reasonOf(input: unknown): string | null {
   const reason: unknown = typeof input === 'object' && input !== null && 'reason' in input ? input.reason : null;
   return typeof reason === 'string' && reason.trim() !== '' ? reason : null;
 }

@@ -26,6 +26,8 @@ export interface RunningBin {
   /** Resolves with all of standard output once it holds `words`; rejects when the process ends before. */
   says(words: string): Promise<string>;
   kill(signal: NodeJS.Signals): void;
+  /** Nobody reads what it writes from now on: its end of the pipes breaks. */
+  stopReading(): void;
 }
 
 /** Starts the bin in `cwd` with nothing of the surrounding environment but what `env` holds; it ends with the test at the latest. */
@@ -53,6 +55,10 @@ export function startBin(args: readonly string[], { cwd, env = {} }: BinOptions)
         void result.then(({ stderr }) => reject(new Error(`ended without saying "${words}": ${stderr}`)));
       }),
     kill: (signal) => void child.kill(signal),
+    stopReading() {
+      child.stdout.destroy();
+      child.stderr.destroy();
+    },
   };
 }
 

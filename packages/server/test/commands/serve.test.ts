@@ -58,6 +58,16 @@ describe('serve', () => {
     expect(jsonLines(stdout)).toContainEqual(expect.objectContaining({ msg: 'stopped', clean: true }));
   });
 
+  it('leaves although its log has lost its reader', async () => {
+    await using directory = await temporaryDirectory();
+    const env = { PORT: '0', NODE_ENV: 'production', AUTH_JWT_SECRET: secret };
+    const bin = startBin(['serve'], { cwd: directory.path, env });
+    await bin.says('"listening"');
+    bin.stopReading();
+    bin.kill('SIGTERM');
+    expect((await bin.result).code).toBe(0);
+  });
+
   it('says in words why it cannot start', async () => {
     await using directory = await temporaryDirectory();
     const taken = createServer();

@@ -61,7 +61,7 @@ describe('TLS of Postgres', () => {
     expect({ url, connectTimeout, settings }).toEqual({
       url: 'postgres://u:p@h/d?other=x',
       connectTimeout: 3,
-      settings: '-c a=b -c TimeZone=UTC -c DateStyle=ISO',
+      settings: '-c jit=off -c a=b -c TimeZone=UTC -c DateStyle=ISO',
     });
   });
 

@@ -284,6 +284,15 @@ describe('subscriptions as server-sent events', () => {
     expect((await readEvents(resumed)).match(/^id: .*$/gmu)).toEqual(['id: 00000003']);
   });
 
+  it.each(['close', 'keep-alive'])('leave to the client what becomes of the connection: %s', async (connection) => {
+    world.log.publish(1);
+    world.log.end();
+    const asked = { ...headers, authorization: `Bearer ${world.token}`, connection };
+    const answer = await http(world, { path: '/trpc/follow', headers: asked });
+    expect(answer.headers.connection).toBe(connection);
+    expect(answer.text).toContain('id: 00000001');
+  });
+
   it('end at the end of the token, without an error and without a farewell', async () => {
     world.log.publish(1);
     const token = tokenFor('ada', world.nowSeconds() + 60);

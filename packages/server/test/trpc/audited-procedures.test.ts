@@ -17,11 +17,22 @@ const input = z.strictObject({ id: z.string().max(5), reason: z.string().optiona
 function setUp({
   requireReason = false,
   record = () => Promise.resolve(),
-}: { requireReason?: boolean; record?: (look: Look) => Promise<void> } = {}) {
+  current,
+}: {
+  requireReason?: boolean;
+  record?: (look: Look) => Promise<void>;
+  /** The role of the user by now; the token's where it is left out. */
+  current?: Role | 'gone';
+} = {}) {
+  let claimed: Role = 'enduser';
   const happened: string[] = [];
   const looks: Look[] = [];
   const { supervised, administered, observing } = createAuditedProcedures({
     requireReason,
+    async findRole() {
+      const role = current ?? claimed;
+      return role === 'gone' ? undefined : role;
+    },
     async record(look) {
       happened.push('recording');
       looks.push(look);
@@ -43,6 +54,7 @@ function setUp({
     watch: observing(input).query(run),
   });
   const call = (path: string, given: unknown, role: Role | null = 'supervisor'): Promise<unknown> => {
+    claimed = role ?? 'enduser';
     const principal = {
       userId: 'sue',
       username: null,
@@ -138,6 +150,23 @@ it('lets supervisors and admins look, and admins alone read the log', async () =
     );
   expect(await told('look', { id: 'alice' })).toEqual(['FORBIDDEN', 'ok', 'ok']);
   expect(await told('log', undefined)).toEqual(['FORBIDDEN', 'FORBIDDEN', 'ok']);
+});
+
+it.each([
+  ['enduser', ['look', 'list', 'watch', 'log']],
+  ['gone', ['look', 'list', 'watch', 'log']],
+  ['supervisor', ['log']],
+] as const)('takes the role of a token for nothing once its user is %s', async (current, paths) => {
+  const { happened, refusal } = setUp({ current });
+  for (const path of paths) {
+    // Also where the input is wrong: whoever may not ask is told nothing of it.
+    const refused = await refusal(path, { id: 'much too long' }, 'admin');
+    expect(refused).toMatchObject({
+      code: 'FORBIDDEN',
+      detail: 'The role has ended since this token was issued.',
+    });
+  }
+  expect(happened).toEqual([]);
 });
 
 it('leaves the record to an operation that writes it itself', async () => {

@@ -23,6 +23,11 @@ export interface ConnectionOptions {
   readonly settings: string;
 }
 
+/** Compiling a search of users takes several times as long as running it. */
+const defaultSettings = '-c jit=off';
+/** Times come in one form, whatever the server's own: in others day and month change places. */
+const requiredSettings = '-c TimeZone=UTC -c DateStyle=ISO';
+
 /**
  * Reads from an address what libpq reads from it: `sslmode`, `sslrootcert`, `sslcert`, `sslkey`, `connect_timeout`,
  * `options`.
@@ -43,8 +48,7 @@ export function readConnectionOptions(url: string): ConnectionOptions {
   return {
     tls,
     connectTimeout: connectTimeout > 0 ? connectTimeout : defaultConnectTimeout,
-    // Times then come in one form, whatever the server's own: in others day and month change places.
-    settings: [take('options'), '-c TimeZone=UTC -c DateStyle=ISO'].filter((part) => part !== undefined).join(' '),
+    settings: [defaultSettings, take('options'), requiredSettings].filter((part) => part !== undefined).join(' '),
     url: address.href,
   };
 }

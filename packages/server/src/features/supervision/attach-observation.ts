@@ -4,7 +4,7 @@ import type { Clock } from '../../platform/clock.ts';
 import type { LiveSink } from '../../platform/live-sink.ts';
 import type { NewId } from '../../platform/ids.ts';
 import { ServiceError } from '../../platform/service-error.ts';
-import type { AuditStore } from './audit-store.ts';
+import { auditUnavailable, type AuditStore } from './audit-store.ts';
 import { maySupervise, type KeptObservation } from './keep-observations.ts';
 import type { ObservationsStore, ObservedSession } from './observations-store.ts';
 
@@ -34,7 +34,7 @@ export interface AttachedObservation extends KeptObservation, ObservedSession {
 }
 
 /**
- * Writes an observation down, committed when this resolves.
+ * Writes an observation down, committed when this resolves; the attempt to observe what is not there as well.
  * @throws ServiceError `FORBIDDEN` where the observer's role has ended since the token was issued, `NOT_FOUND`,
  * `UNAVAILABLE` where the look cannot be written down
  */
@@ -62,27 +62,30 @@ export function createAttachObservation(deps: AttachDependencies): AttachObserva
       if (!maySupervise(roles.get(observerId))) throw new ServiceError('FORBIDDEN');
       // Not locked: what is locked here would wait with the audit log, and the session's user with it.
       const found = await store.findSession(tx, sessionId);
-      if (found === null) throw new ServiceError('NOT_FOUND');
-      const subjectId = found.user.id;
-      const row = { id, sessionId, subjectId, observerId, observerRole: role, owner, clientAddress, requestId };
-      await store.insert(tx, row, leaseMilliseconds);
+      const subjectId = found?.user.id ?? null;
       await audit.append(tx, {
         actorId: observerId,
         actorRole: role,
         action: 'observe.attach',
         subjectId,
         sessionId,
-        connectionId: id,
+        // Nothing is attached to what is not there, and nothing will be detached from it.
+        connectionId: found === null ? null : id,
         clientAddress,
         requestId,
         reason,
       });
+      if (found === null) return null;
+      const row = { id, sessionId, observerId, observerRole: role, owner, clientAddress, requestId };
+      await store.insert(tx, { ...row, subjectId: found.user.id }, leaseMilliseconds);
       return { ...found, observers: (await store.countBySession(tx, [sessionId])).get(sessionId) ?? 1 };
     });
     const found = await attach.catch((error: unknown) => {
       // Whatever keeps the look from being written down refuses it.
-      throw error instanceof ServiceError ? error : new ServiceError('UNAVAILABLE', { cause: error });
+      if (error instanceof ServiceError) throw error;
+      throw new ServiceError('UNAVAILABLE', { detail: auditUnavailable, cause: error });
     });
+    if (found === null) throw new ServiceError('NOT_FOUND');
     return { ...found, id, sessionId, observerId, tokenExpiresAt: observer.expiresAt, confirmedAt };
   };
 }

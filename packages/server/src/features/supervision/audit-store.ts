@@ -6,6 +6,8 @@ import type { NewId } from '../../platform/ids.ts';
 import type { PageStart } from '../../platform/paging.ts';
 
 export type AuditRow = Tables['auditLog']['$inferSelect'];
+/** Why a look is refused that cannot be written down. */
+export const auditUnavailable = 'The audit log cannot be written at the moment.';
 /** Who did what, as it is written down. */
 export type AuditedAct = Omit<AuditRow, 'id' | 'at'>;
 

@@ -2,7 +2,10 @@ import type { UserSessionInput, UserSessionOutput } from '@chat-service/shared/s
 import type { GetSession } from '../sessions/get-session.ts';
 import type { RequireUser } from './require-user.ts';
 
-/** A session of a user with its newest messages. @throws ServiceError `NOT_FOUND`, also where it is another user's */
+/**
+ * A session of a user with its newest messages, or with the newest before a cursor.
+ * @throws ServiceError `NOT_FOUND`, also where it is another user's; `BAD_REQUEST` for a cursor that cannot be read
+ */
 export type GetUserSession = (request: Omit<UserSessionInput, 'reason'>) => Promise<UserSessionOutput>;
 
 export interface GetUserSessionDependencies {

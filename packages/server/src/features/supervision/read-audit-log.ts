@@ -1,6 +1,6 @@
 import type { AuditEntry, AuditLogInput, AuditLogOutput } from '@chat-service/shared/supervisor-api';
 import type { Database } from '../../db/database.ts';
-import { pageRead, paginate, timeAndId } from '../../platform/paging.ts';
+import { latestTime, pageRead, paginate, timeAndId } from '../../platform/paging.ts';
 import type { AuditRow, AuditStore } from './audit-store.ts';
 
 /**
@@ -30,9 +30,9 @@ export function createReadAuditLog({ database, audit }: ReadAuditLogDependencies
   };
 }
 
-/** Nothing was recorded before 1970, and a year 0 is no time to every database. */
+/** Nothing was recorded before 1970, and neither a year 0 nor a year 10,000 is a time to every database. */
 function timeOf(text: string | undefined): Date | null {
-  return text === undefined ? null : new Date(Math.max(0, Date.parse(text)));
+  return text === undefined ? null : new Date(Math.min(Math.max(0, Date.parse(text)), latestTime));
 }
 
 function toEntry({ at, ...row }: AuditRow): AuditEntry {

@@ -1,6 +1,6 @@
 import type { Database } from '../../db/database.ts';
 import { ServiceError } from '../../platform/service-error.ts';
-import type { AuditedAct, AuditStore } from './audit-store.ts';
+import { auditUnavailable, type AuditedAct, type AuditStore } from './audit-store.ts';
 
 /**
  * Writes down what is about to be done, committed when this resolves. What cannot be written down is not to be done.
@@ -18,7 +18,7 @@ export function createRecordAudit({ database, audit }: RecordAuditDependencies):
     try {
       await audit.append(database.query, { ...act, connectionId: null });
     } catch (error) {
-      throw new ServiceError('UNAVAILABLE', { detail: 'The audit log cannot be written at the moment.', cause: error });
+      throw new ServiceError('UNAVAILABLE', { detail: auditUnavailable, cause: error });
     }
   };
 }

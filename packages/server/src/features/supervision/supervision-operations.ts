@@ -7,6 +7,7 @@ import type { Generations } from '../generations/generations.ts';
 import type { SessionOperations } from '../sessions/session-operations.ts';
 import type { ToSession } from '../sessions/session-row.ts';
 import { createAuditStore } from './audit-store.ts';
+import { createFindRole, type FindRole } from './find-role.ts';
 import { createGetUserSession, type GetUserSession } from './get-user-session.ts';
 import { createListLive, type ListLive } from './list-live.ts';
 import { createListUserSessions, type ListUserSessions } from './list-user-sessions.ts';
@@ -44,6 +45,7 @@ export interface SupervisionOperations {
   readonly readAuditLog: ReadAuditLog;
   readonly findSubject: FindSubject;
   readonly recordAudit: RecordAudit;
+  readonly findRole: FindRole;
   readonly requireReason: boolean;
 }
 
@@ -52,7 +54,8 @@ export function createSupervisionOperations(options: SupervisionOperationsOption
   const { database, users, sessions, generations, observeSession, requireReason } = options;
   const audit = createAuditStore(options);
   const requireUser = createRequireUser(users.findUsers);
-  const findSubject = createFindSubject({ database, store: createObservationsStore(database) });
+  const store = createObservationsStore(database);
+  const findSubject = createFindSubject({ database, store });
   return {
     observeSession,
     listLive: createListLive({ ...options, ...users, ...generations }),
@@ -63,6 +66,7 @@ export function createSupervisionOperations(options: SupervisionOperationsOption
     readAuditLog: createReadAuditLog({ database, audit }),
     findSubject,
     recordAudit: createRecordAudit({ database, audit }),
+    findRole: createFindRole({ database, store }),
     requireReason,
   };
 }

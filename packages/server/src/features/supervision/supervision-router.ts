@@ -14,14 +14,14 @@ import {
   userSessionsInput,
   userSessionsOutput,
 } from '@chat-service/shared/supervisor-api';
-import { createAuditedProcedures } from '../../trpc/audited-procedures.ts';
+import { createAuditedProcedures, reasonOf } from '../../trpc/audited-procedures.ts';
 import { never, tracking } from '../../trpc/tracked-events.ts';
 import { trpc } from '../../trpc/trpc.ts';
 import type { SupervisionOperations } from './supervision-operations.ts';
 
 export function createSupervisionRouter(operations: SupervisionOperations) {
-  const { recordAudit: record, requireReason } = operations;
-  const { supervised, administered, observing } = createAuditedProcedures({ record, requireReason });
+  const { recordAudit: record, findRole, requireReason } = operations;
+  const { supervised, administered, observing } = createAuditedProcedures({ record, findRole, requireReason });
   return trpc.router({
     observe: observing(observeInput)
       .meta({
@@ -38,7 +38,8 @@ export function createSupervisionRouter(operations: SupervisionOperations) {
       .subscription(async ({ ctx, input, signal = never }) => {
         const { userId, role, expiresAt } = ctx.principal;
         const { requestId, clientAddress, liveSink } = ctx;
-        const request = { ...input, observer: { userId, role, expiresAt }, requestId, clientAddress, liveSink };
+        const observer = { userId, role, expiresAt };
+        const request = { ...input, reason: reasonOf(input), observer, requestId, clientAddress, liveSink };
         return tracking<ObservationEvent>(await operations.observeSession(request, signal));
       }),
     live: supervised({ action: 'live.list', input: liveInput.optional() })
@@ -92,7 +93,7 @@ export function createSupervisionRouter(operations: SupervisionOperations) {
       about: ({ userId, sessionId }) => ({ subjectId: userId, sessionId }),
     })
       .meta({
-        summary: 'A session of any user with its newest messages.',
+        summary: 'A session of any user with its newest messages; a cursor leads to those before.',
         rest: {
           method: 'GET',
           path: '/api/chat/users/{userId}/sessions/{sessionId}',

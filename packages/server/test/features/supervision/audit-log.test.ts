@@ -103,6 +103,8 @@ describeEachDatabase('the audit log', (fixture) => {
     const between = await read({ from: times[0], to: times[2] });
     expect(between).toMatchObject({ reasons: ['two', 'one'], pagination: { total: 2 } });
     expect((await read({ from: '0000-01-01T00:00:00Z', to: '9999-12-31T23:59:59.999Z' })).reasons).toHaveLength(4);
+    const [earliest, latest] = ['0000-01-01T00:00:00+23:59', '9999-12-31T23:59:59.999-23:59'];
+    expect((await read({ from: earliest, to: latest })).reasons).toHaveLength(4);
     expect((await read({ to: '0000-01-01T00:00:00Z' })).reasons).toEqual([]);
   });
 

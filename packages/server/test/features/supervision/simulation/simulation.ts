@@ -300,16 +300,20 @@ export async function playSchedule(seed: number, database: Database): Promise<Ta
     }
   }
 
-  /** Each connection that was told anything has one attach and one detach. */
+  /** Each connection that was told anything has one attach and one detach; an attempt at what is gone has none. */
   async function checkAudit(): Promise<void> {
     const open = await query.select().from(tables.observations);
     if (open.length > 0) violation(`${open.length} observations are still open after ${leaseMilliseconds} ms`);
     const perConnection = new Map<string, string[]>();
-    for (const { connectionId, action } of await query
+    for (const { connectionId, action, subjectId } of await query
       .select()
       .from(tables.auditLog)
       .where(eq(tables.auditLog.requestId, `schedule ${seed}`))) {
-      perConnection.set(connectionId ?? '', [...(perConnection.get(connectionId ?? '') ?? []), action]);
+      if (connectionId === null) {
+        if (subjectId !== null || !isDeleted) violation('an attempt that names no connection');
+        continue;
+      }
+      perConnection.set(connectionId, [...(perConnection.get(connectionId) ?? []), action]);
     }
     for (const [id, found] of perConnection) {
       if (found.toSorted().join() !== 'observe.attach,observe.detach') violation(`${id} has ${found.join()}`);
