@@ -24,7 +24,7 @@ function project(
       // These end what hangs, and measure nothing: a machine that has other work to do must not fail a test.
       testTimeout: 300_000,
       hookTimeout: 300_000,
-      expect: { poll: { timeout: 60_000 } },
+      expect: { poll: { timeout: 120_000 } },
       ...more,
     },
   };

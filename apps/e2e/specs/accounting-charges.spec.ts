@@ -301,13 +301,15 @@ describeEachDatabase('what an Accounting Service charges', (kind) => {
     call.releaseAll();
     await gate.reached;
     world.openai.script('Hi', { chunks: words, times: 2 });
-    // It only seems gone: a heartbeat of its process may renew the lease before somebody has met it.
+    started.clock.freeze();
+    // A heartbeat that was under way may have renewed the lease once more.
     await vi.waitFor(async () => {
       await started.journal.letWaitsPass();
       expect((await user.send(sessionId)).status).toBe(200);
     }, patience);
     const { generations } = await started.journal.atRest();
     expect(generations.find(({ id }) => id === streamId)?.status).toBe('interrupted');
+    started.clock.thaw();
     gate.release();
     expect((await user.send(sessionId)).status).toBe(200);
     await started.journal.check({ userIds: [user.id] });

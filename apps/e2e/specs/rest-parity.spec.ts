@@ -187,7 +187,13 @@ const commands: Readonly<Record<string, fc.Arbitrary<Command>>> = {
   'supervisor.userSessions': command('supervisor.userSessions', { userId: user, reason, ...listing }, ['userId']),
   'supervisor.userSession': command(
     'supervisor.userSession',
-    { userId: user, sessionId: session, messageLimit: queried(1, 500, 501, 0, 'x'), reason },
+    {
+      userId: user,
+      sessionId: session,
+      messageLimit: queried(1, 500, 501, 0, 'x'),
+      cursor: queried('x', 'MQ'),
+      reason,
+    },
     ['userId', 'sessionId'],
   ),
   'supervisor.searchUsers': command(

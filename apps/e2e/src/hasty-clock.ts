@@ -7,6 +7,9 @@ import { systemClock, type Clock } from '@chat-service/server/platform/clock';
 export interface HastyClock extends Clock {
   /** Passes every wait of 2 s that is under way. */
   passTwoSeconds(): void;
+  /** Lets no rhythm and no pause pass any more, until `thaw`: the server has no heartbeat, as if it was gone. */
+  freeze(): void;
+  thaw(): void;
   /** Moves the hands forward; timers that run already are not touched. */
   shift(seconds: number): void;
 }
@@ -17,11 +20,31 @@ const haste = 10;
 
 export function createHastyClock(): HastyClock {
   let offset = 0;
+  let isFrozen = false;
   const limits = new Set<() => void>();
+  const frozen = new Set<() => void>();
+
+  /** The callback, put off where it would come while nothing passes; and what takes it back. */
+  function unlessFrozen(callback: () => void) {
+    const call = () => {
+      frozen.delete(call);
+      if (isFrozen) frozen.add(call);
+      else callback();
+    };
+    return { call, cancel: () => void frozen.delete(call) };
+  }
+
   return {
     now: () => systemClock.now() + offset,
     after(milliseconds, callback) {
-      if (milliseconds <= longestPause) return systemClock.after(milliseconds / haste, callback);
+      if (milliseconds <= longestPause) {
+        const { call, cancel } = unlessFrozen(callback);
+        const stop = systemClock.after(milliseconds / haste, call);
+        return () => {
+          stop();
+          cancel();
+        };
+      }
       if (milliseconds !== limit) return systemClock.after(milliseconds, callback);
       const pass = () => {
         if (limits.delete(pass)) callback();
@@ -31,6 +54,13 @@ export function createHastyClock(): HastyClock {
     },
     passTwoSeconds() {
       for (const pass of [...limits]) pass();
+    },
+    freeze() {
+      isFrozen = true;
+    },
+    thaw() {
+      isFrozen = false;
+      for (const call of [...frozen]) call();
     },
     shift(seconds) {
       offset += seconds * 1_000;

@@ -12,14 +12,12 @@ const sharedBytes = 32 * 1024 * 1024;
 export interface BegunMessages {
   /** Bytes of all of them. */
   readonly bytes: number;
-  /** Counts what comes on a connection; `onChange` is told when `isTooMuch` has changed. */
-  watch(stream: Duplex, onChange: () => void): BegunMessage;
+  /** Counts what comes on a connection, and tells when it has begun much, and together with others too much. */
+  watch(stream: Duplex, onTooMuch: () => void): BegunMessage;
 }
 
 /** What a connection has begun to say. */
 export interface BegunMessage {
-  /** Whether the connection is not to be read on: it has begun much, and together with others too much. */
-  readonly isTooMuch: boolean;
   /** It is whole. */
   heard(): void;
   /** It is this user's, and no stranger's any more. */
@@ -32,14 +30,12 @@ export interface BegunMessage {
 interface Group {
   connections: number;
   bytes: number;
-  /** Look again whether they may be read on. */
-  readonly waiting: Set<() => void>;
 }
 
 /** @param longestMessage that is read at all, in bytes: whoever shares with nobody can say it in any case */
 export function createBegunMessages({ longestMessage }: { readonly longestMessage: number }): BegunMessages {
   const mostBytes = Math.max(sharedBytes, 2 * longestMessage);
-  const strangers = createGroup();
+  const strangers: Group = { connections: 0, bytes: 0 };
   const users = new Map<string, Group>();
   let total = 0;
 
@@ -47,56 +43,39 @@ export function createBegunMessages({ longestMessage }: { readonly longestMessag
     get bytes() {
       return total;
     },
-    watch(stream, onChange) {
+    watch(stream, onTooMuch) {
       let group = strangers;
       let userId: string | null = null;
       let bytes = 0;
-      let isTooMuch = false;
 
-      function look() {
-        const isNow = bytes > freeBytes && group.bytes > mostBytes;
-        if (isNow === isTooMuch) return;
-        isTooMuch = isNow;
-        if (isNow) group.waiting.add(look);
-        else group.waiting.delete(look);
-        onChange();
-      }
       function count(more: number) {
         bytes += more;
         total += more;
         group.bytes += more;
-        look();
-        if (more < 0) for (const lookAgain of [...group.waiting]) lookAgain();
-      }
-      function join(next: Group, begun: number) {
-        group = next;
-        group.connections += 1;
-        count(begun);
       }
       function leave() {
         count(-bytes);
         group.connections -= 1;
         if (userId !== null && group.connections === 0) users.delete(userId);
       }
+      const onData = (chunk: Buffer) => {
+        count(chunk.length);
+        if (bytes > freeBytes && group.bytes > mostBytes) onTooMuch();
+      };
 
-      const onData = (chunk: Buffer) => count(chunk.length);
       // Before the WebSocket's own listener: what that hears in this piece is counted by then.
       stream.prependListener('data', onData);
-      join(strangers, 0);
+      group.connections += 1;
       return {
-        get isTooMuch() {
-          return isTooMuch;
-        },
-        heard() {
-          if (bytes > 0) count(-bytes);
-        },
+        heard: () => count(-bytes),
         isOf(user) {
           const begun = bytes;
           leave();
           userId = user;
-          const own = users.get(user) ?? createGroup();
-          users.set(user, own);
-          join(own, begun);
+          group = users.get(user) ?? { connections: 0, bytes: 0 };
+          users.set(user, group);
+          group.connections += 1;
+          count(begun);
         },
         release() {
           stream.off('data', onData);
@@ -105,8 +84,4 @@ export function createBegunMessages({ longestMessage }: { readonly longestMessag
       };
     },
   };
-}
-
-function createGroup(): Group {
-  return { connections: 0, bytes: 0, waiting: new Set() };
 }

@@ -115,7 +115,10 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
       onCut();
     },
   });
-  const begun = options.begunMessages.watch(peer.stream, readOrPause);
+  const begun = options.begunMessages.watch(peer.stream, () => {
+    logger.debug({ requestId: connectionId }, 'cut a socket: too much was begun and not finished');
+    socket.terminate();
+  });
   const calls = createWsCalls({
     connectionId,
     logger,
@@ -264,12 +267,12 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
   });
 
   function mayNotRead(): boolean {
-    return intake.isBehind || brake.isOn || begun.isTooMuch;
+    return intake.isBehind || brake.isOn;
   }
 
-  /** At the end a client is read for its goodbye alone, unless that is behind what was too much. */
+  /** At the end a client is read for its goodbye alone. */
   function readOrPause() {
-    if (begun.isTooMuch || (mayNotRead() && !closing)) socket.pause();
+    if (mayNotRead() && !closing) socket.pause();
     else socket.resume();
   }
 

@@ -204,7 +204,7 @@ describe('shutting down', () => {
     expect((await idle.closed).code).toBe(1012);
     expect((await busy.closed).code).toBe(1012);
     expect(await stream.text()).not.toMatch(/event: (return|serialized-error)/u);
-    expect(world.log.readers).toBe(0);
+    await eventually(() => expect(world.log.readers).toBe(0));
   });
 
   it('lets the stock client finish what it waits for, and hangs on nobody', async () => {

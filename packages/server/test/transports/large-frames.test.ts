@@ -180,6 +180,13 @@ describe.each(clients)('while %s does not take the replies', (_, introduction) =
   });
 });
 
+/** Has it follow the events, and told that it does. */
+async function follow(raw: RawSocket, id: string): Promise<void> {
+  raw.send(call(id, 'subscription', 'follow'));
+  await untilFrames(raw, 1);
+  await eventually(() => expect(world.log.readers).toBe(1));
+}
+
 /** As `stalled` above, of a user; something may be said before. */
 async function stalledUser(before: (raw: RawSocket) => Promise<unknown> = () => Promise.resolve()): Promise<RawSocket> {
   const raw = await open({ token: world.token });
@@ -193,10 +200,7 @@ async function stalledUser(before: (raw: RawSocket) => Promise<unknown> = () => 
 
 describe('a client that takes its replies slowly', () => {
   it('gets them all, and its events between them, however long it takes', async () => {
-    const raw = await stalledUser(async ({ send }) => {
-      send(call('events', 'subscription', 'follow'));
-      await eventually(() => expect(world.log.readers).toBe(1));
-    });
+    const raw = await stalledUser((client) => follow(client, 'events'));
     world.log.publish(200, 1000);
     for (let pause = 0; pause < 3; pause += 1) {
       await world.clock.advance(9000);
@@ -217,10 +221,7 @@ describe('a client that takes its replies slowly', () => {
   });
 
   it('has what it says behind them heard after them, in order', async () => {
-    const raw = await stalledUser(async ({ send }) => {
-      send(call('followed', 'subscription', 'follow'));
-      await eventually(() => expect(world.log.readers).toBe(1));
-    });
+    const raw = await stalledUser((client) => follow(client, 'followed'));
     raw.send({ id: 'followed', method: 'subscription.stop' });
     raw.send('PONG');
     raw.send(call('open', 'query', 'open'));
@@ -228,7 +229,7 @@ describe('a client that takes its replies slowly', () => {
     await untilFrames(raw, large.all + 2);
     expect(idsOf(raw.frames.slice(0, large.all))).toEqual(upTo(large.all));
     expect(new Set(idsOf(raw.frames.slice(large.all)))).toEqual(new Set(['followed', 'open']));
-    expect(world.log.readers).toBe(0);
+    await eventually(() => expect(world.log.readers).toBe(0));
   });
 
   it('is asked to go elsewhere only when all are out', async () => {
@@ -243,8 +244,7 @@ describe('a client that takes its replies slowly', () => {
 
   it('is not held up by one long reply: it may go on calling, and stop what it follows', async () => {
     const raw = await open({ token: world.token });
-    raw.send(call('followed', 'subscription', 'follow'));
-    await eventually(() => expect(world.log.readers).toBe(1));
+    await follow(raw, 'followed');
     raw.socket.pause();
     raw.send(call('big', 'query', 'big', { size: 30 * mebibyte }));
     await eventually(() => expect(world.server.stats().bufferedBytes).toBeGreaterThan(mebibyte));

@@ -176,7 +176,7 @@ describe('an event-stream reader that stops reading', () => {
     expect(world.server.stats()).toMatchObject({ inFlight: 1, slowReadersCut: 0 });
     await world.clock.advance(1);
     await eventually(() => expect(world.server.stats()).toMatchObject({ inFlight: 0, slowReadersCut: 1 }));
-    expect(world.log.readers).toBe(0);
+    await eventually(() => expect(world.log.readers).toBe(0));
     socket.destroy();
   });
 });

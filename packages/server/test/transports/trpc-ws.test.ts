@@ -64,8 +64,8 @@ describe('calls over WebSocket', () => {
     expect(follows()).toHaveLength(1);
     raw.socket.terminate();
     await eventually(() => expect(follows()).toHaveLength(2));
-    expect(world.log.readers).toBe(0);
-    expect(world.server.stats()).toMatchObject({ connections: 0, inFlight: 0 });
+    await eventually(() => expect(world.log.readers).toBe(0));
+    await eventually(() => expect(world.server.stats()).toMatchObject({ connections: 0, inFlight: 0 }));
   });
 
   it('end the connection without a word when a subscription is severed', async () => {
@@ -182,7 +182,7 @@ describe('what a frame may hold', () => {
     await untilFrames(raw, 1200);
     const refused = raw.frames.filter((frame) => frame.error?.json.data['code'] === 'RATE_LIMITED');
     expect(refused).toHaveLength(200);
-    expect(world.log.readers).toBe(1000);
+    await eventually(() => expect(world.log.readers).toBe(1000));
     expect(isOpen(raw)).toBe(true);
   });
 });
