@@ -90,10 +90,13 @@ describe.skipIf(!isAvailable('postgres'))('two processes on one Postgres', () =>
 
   it('stop each other through the row', async () => {
     const { sessionId, reader, call, streamId } = await streamFrom(here, 'Stopped elsewhere', 2);
-    const [first, second] = await Promise.all([
-      there.message.stop.mutate({ sessionId }),
-      there.message.stop.mutate({ sessionId, streamId }),
-    ]);
+    const stopped = there.message.stop.mutate({ sessionId });
+    // Whoever names no answer is told of none once it is over.
+    await vi.waitFor(async () => {
+      const { generations } = await invariants.rows(sessionId);
+      expect(generations[0]?.stopRequestedBy).toBe('user');
+    }, patience);
+    const [first, second] = await Promise.all([stopped, there.message.stop.mutate({ sessionId, streamId })]);
     expect(first.message).toMatchObject({ id: streamId, status: 'stopped', stoppedBy: 'user', content: 'One two' });
     expect(second).toEqual(first);
     await call.ended;

@@ -16,6 +16,7 @@ import {
   type Position,
 } from './position.ts';
 import { readInOne } from './join-texts.ts';
+import { readHistory } from './read-history.ts';
 import { listen, type ReaderBells } from './reader-bells.ts';
 import { fromSnapshot, type Cursor } from './reader-cursor.ts';
 import { placeNotices, type Notices, type PlacedNotices } from './reader-notices.ts';
@@ -122,18 +123,26 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
     sessionId,
     cursor,
     notices,
-  }: SessionReader<Notice>): AsyncGenerator<IdentifiedSessionEvent<Notice>, boolean, void> {
+  }: SessionReader<Notice>): AsyncGenerator<IdentifiedSessionEvent<Notice>, 'told' | 'outdated' | 'gone', void> {
     const snapshot = await readSession.snapshot(sessionId);
-    if (snapshot === null) return false;
-    const { messages, total, position, activeGenerationId } = snapshot;
+    if (snapshot === null) return 'gone';
+    const { stored, total, position, activeGenerationId } = snapshot;
+    // What is told from here on comes after this, also where the history turns out to be outdated.
+    Object.assign(cursor, { last: position, answer: null, isAmidAnswer: activeGenerationId !== null });
     if (activeGenerationId === null) notices?.wasIdle();
     const id = (index: number) => formatHistoryId(sessionId, position, index);
-    yield* withNotice(notices, id(0), { type: 'history-start', count: messages.length, total });
-    for (const [index, message] of messages.entries()) yield { id: id(index + 1), event: { type: 'message', message } };
+    yield* withNotice(notices, id(0), { type: 'history-start', count: stored.length, total });
+    let index = 0;
+    for await (const page of readHistory(readSession, stored)) {
+      if (page === null) return 'outdated';
+      for (const message of page) {
+        index += 1;
+        yield { id: id(index), event: { type: 'message', message } };
+      }
+    }
     const end = activeGenerationId === null ? 'end' : 'end-amid-answer';
     yield* withNotice(notices, formatHistoryId(sessionId, position, end), { type: 'history-end' });
-    Object.assign(cursor, { last: position, answer: null, isAmidAnswer: activeGenerationId !== null });
-    return true;
+    return 'told';
   }
 
   /** Each event under its id; a `start` is preceded by the message it answers, in the place before it, unless that was told. */
@@ -205,7 +214,9 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
     let isJoining = false;
     for (let firstLook = true; !signal.aborted; firstLook = false) {
       if (withHistory) {
-        if (!(yield* history(reader))) return yield deletion(sessionId, cursor.last);
+        const outcome = yield* history(reader);
+        if (outcome === 'gone') return yield deletion(sessionId, cursor.last);
+        if (outcome === 'outdated') continue;
         withHistory = false;
         firstLook = true;
         isLive = true;

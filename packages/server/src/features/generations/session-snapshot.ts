@@ -1,5 +1,5 @@
 import type { Message } from '@chat-service/shared/objects';
-import { and, desc, eq, isNull, ne } from 'drizzle-orm';
+import { and, desc, eq, inArray, isNull, ne, sql } from 'drizzle-orm';
 import type { Database } from '../../db/database.ts';
 import type { GenerationsStore, SessionRow } from './generations-store.ts';
 import { toMessage } from './message-row.ts';
@@ -8,13 +8,20 @@ import type { Position } from './position.ts';
 /** A session's history and the place in its log that it stands for. */
 export interface SessionSnapshot {
   /** The newest messages without the one that is being written, oldest first. */
-  readonly messages: readonly Message[];
+  readonly stored: readonly StoredMessage[];
   /** All that are stored, without the one that is being written. */
   readonly total: number;
   /** The end of what the messages contain: what comes after it is told live. */
   readonly position: Position;
   /** The answer that is being written, which is told after them; the message that it answers is among them. */
   readonly activeGenerationId: string | null;
+}
+
+/** A message that can be read. */
+export interface StoredMessage {
+  readonly id: string;
+  /** Of its content, as the database counts characters. */
+  readonly length: number;
 }
 
 /** Where a session stands, for a reader that has missed something. */
@@ -25,9 +32,11 @@ export interface SessionState {
   readonly activeGenerationId: string | null;
 }
 
-/** Each of them null for a session that is gone. */
+/** Null for a session that is gone. */
 export interface ReadSession {
   snapshot(sessionId: string): Promise<SessionSnapshot | null>;
+  /** These as they are now, in this order; those that are gone are left out. */
+  messages(ids: readonly string[]): Promise<Message[]>;
   state(sessionId: string): Promise<SessionState | null>;
 }
 
@@ -45,18 +54,26 @@ export function createReadSession(deps: { database: Database; store: Generations
         const session = await store.lockSessionOf(tx, sessionId);
         if (session === null || session.deletedAt !== null) return null;
         const rows = await tx
-          .select()
+          .select({ id: messages.id, length: sql<number>`length(${messages.content})`.mapWith(Number) })
           .from(messages)
           .where(and(eq(messages.sessionId, sessionId), ne(messages.status, 'streaming')))
           .orderBy(desc(messages.sequence))
           .limit(newestMessages);
         return {
-          messages: rows.toReversed().map(toMessage),
+          stored: rows.toReversed(),
           total: session.messageCount - (session.activeGenerationId === null ? 0 : 1),
           position: positionOf(session),
           activeGenerationId: session.activeGenerationId,
         };
       }),
+    async messages(ids) {
+      const rows = await database.query
+        .select()
+        .from(messages)
+        .where(inArray(messages.id, [...ids]));
+      const byId = new Map(rows.map((row) => [row.id, row]));
+      return ids.flatMap((id) => byId.get(id) ?? []).map(toMessage);
+    },
     async state(sessionId) {
       const [session] = await database.query
         .select()
