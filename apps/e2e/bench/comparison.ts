@@ -14,6 +14,11 @@ export interface Comparison {
   readonly against: string;
   /** The largest ratio to the floor that is good enough. */
   readonly goal: number;
+  /**
+   * How many runs of each side, in turns, make one sample: a machine whose speed changes from second to second then changes
+   * all sides alike. @default 1
+   */
+  readonly turns?: number;
   floor(): Promise<Sample>;
   subject(): Promise<Sample>;
 }
@@ -56,14 +61,28 @@ const minSampleCpu = 500_000;
 export async function compare(comparison: Comparison, rounds: number, told: (line: string) => void): Promise<Outcome> {
   const samples: { before: Sample; subject: Sample; after: Sample }[] = [];
   for (let round = 0; round <= rounds; round += 1) {
-    const before = await comparison.floor();
-    const subject = await comparison.subject();
-    const after = await comparison.floor();
+    const { before, subject, after } = await takeTurns(comparison);
     const line = [before, subject, after].map((sample) => `${costOf(sample).toFixed(1)} us`).join(', ');
     told(`${comparison.name}: ${round === 0 ? 'warm-up' : `round ${round} of ${rounds}`}: ${line}`);
     if (round > 0) samples.push({ before, subject, after });
   }
   return conclude(comparison, samples);
+}
+
+async function takeTurns({ turns = 1, floor, subject }: Pick<Comparison, 'turns' | 'floor' | 'subject'>) {
+  const sides = { before: nothing, subject: nothing, after: nothing };
+  for (let turn = 0; turn < turns; turn += 1) {
+    sides.before = sum(sides.before, await floor());
+    sides.subject = sum(sides.subject, await subject());
+    sides.after = sum(sides.after, await floor());
+  }
+  return sides;
+}
+
+const nothing: Sample = { cpu: 0, units: 0 };
+
+function sum(a: Sample, b: Sample): Sample {
+  return { cpu: a.cpu + b.cpu, units: a.units + b.units };
 }
 
 export function conclude(

@@ -30,7 +30,8 @@ const pagesSizes: Readonly<Record<'full' | 'smoke', PagesSize>> = {
 
 const benchmarks: Readonly<Record<string, Prepare>> = {
   tokens: (world, stack, size) => compareTokens(world, stack, { tokens: size === 'smoke' ? 100 : 25_000 }),
-  observers: (world, stack, size) => compareObservers(world, stack, { events: size === 'smoke' ? 50 : 1500 }),
+  observers: (world, stack, size) =>
+    compareObservers(world, stack, size === 'smoke' ? { events: 50, turns: 1 } : { events: 300, turns: 6 }),
   'session-list': (world, stack, size) => compareSessionList(world, stack, listSizes[size]),
   'session-list-trpc': (world, stack, size) => compareSessionListTrpc(world, stack, listSizes[size]),
   'session-pages': (world, stack, size) => compareSessionPages(world, stack, pagesSizes[size]),

@@ -64,3 +64,15 @@ it('does not count the first round, and measures the floor on both sides of the 
   expect(order).toEqual(Array.from({ length: 3 }, () => ['floor', 'subject', 'floor']).flat());
   expect(outcome.ratio).toEqual({ median: 1, least: 1, most: 1 });
 });
+
+it('makes one sample of several turns of both sides', async () => {
+  const order: string[] = [];
+  const side = (name: string, costs: number[]) => async () => {
+    order.push(name);
+    return sample(costs.shift() ?? 1);
+  };
+  const turns = { ...what, turns: 2, floor: side('floor', []), subject: side('subject', [1, 1, 1, 3]) };
+  const outcome = await compare(turns, 1, () => undefined);
+  expect(order).toEqual(Array.from({ length: 4 }, () => ['floor', 'subject', 'floor']).flat());
+  expect(outcome).toMatchObject({ rounds: 1, ratio: { median: 2 } });
+});

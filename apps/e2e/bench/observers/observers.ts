@@ -8,8 +8,10 @@ import { eventIn, openSocket, openTrpcSocket, type BareSocket } from '../bare-so
 export interface ObserversSize {
   /** @default 100 */
   readonly observers?: number;
-  /** Events of each sample. */
+  /** Events of each turn. */
   readonly events: number;
+  /** Turns of each sample. */
+  readonly turns: number;
 }
 
 /** Slow enough that every event is sent by itself and every client keeps up, on both sides. */
@@ -19,7 +21,7 @@ const paceMs = 3;
 export async function compareObservers(
   world: World,
   stack: AsyncDisposableStack,
-  { observers = 100, events }: ObserversSize,
+  { observers = 100, events, turns }: ObserversSize,
 ): Promise<Comparison> {
   const service = stack.use(await startService(world));
   const floor = stack.use(startMeasured(new URL('broadcast-floor.ts', import.meta.url)));
@@ -31,6 +33,7 @@ export async function compareObservers(
     unit: `one event to ${observers} observers`,
     against: 'a raw `ws` broadcast of one buffer',
     goal: 1.4,
+    turns,
     floor: () => broadcast(floor, floorUrl, { observers, events, bytes }),
     async subject() {
       const sample = await observe(world, service, { observers, events });
@@ -71,50 +74,52 @@ async function observe(
   { observers, events }: { observers: number; events: number },
 ): Promise<Sample & { bytes: number }> {
   const chunks = Array.from({ length: events }, (_, index) => `token ${index} `);
-  world.openai.script('default', { chunks, hold: [0], pace: paceMs, times: 1 });
+  world.openai.script('default', { chunks, hold: [0, events], pace: paceMs, times: 1 });
   await using user = openTrpcClient(service.url, () => world.token('user'));
   const { sessionId } = await user.trpc.session.create.mutate({});
   const calls = world.openai.calls.length;
   await user.trpc.message.start.mutate({ sessionId, message: 'Be watched' });
   const call = await world.openai.call(calls);
 
+  const whole = chunks.join('');
   using watchers = new DisposableStack();
   const token = await world.token('boss', { role: 'supervisor' });
   const readers = await Promise.all(
     Array.from({ length: observers }, async () => {
       const watcher = await openTrpcSocket(service.url, token, { path: 'supervisor.observe', input: { sessionId } });
       watchers.use(watcher);
-      return readAnswer(watcher);
+      return readAnswer(watcher, whole);
     }),
   );
   await Promise.all(readers.map(({ live }) => live));
   const before = await service.cpu();
-  call.releaseAll();
-  const answers = await Promise.all(readers.map(({ done }) => done));
+  call.release();
+  const answers = await Promise.all(readers.map(({ told }) => told));
   const cpu = (await service.cpu()) - before;
-  const whole = chunks.join('');
-  for (const { text } of answers) if (text !== whole) throw new Error('an observer was told another text');
+  call.releaseAll();
+  await Promise.all(readers.map(({ done }) => done));
   const [{ bytes, frames } = { bytes: 0, frames: 0 }] = answers;
   if (answers.some((answer) => answer.frames !== frames)) throw new Error('observers were told in different pieces');
   await user.trpc.session.delete.mutate({ sessionId });
   return { cpu, units: frames, bytes };
 }
 
-/** Joins the answer that is told; live from when its beginning has come. */
-function readAnswer(watcher: BareSocket) {
+/** Joins the answer that is told: live from when its beginning has come, told when all its text has. */
+function readAnswer(watcher: BareSocket, whole: string) {
   const live = Promise.withResolvers<void>();
-  const done = Promise.withResolvers<{ text: string; frames: number; bytes: number }>();
+  const told = Promise.withResolvers<{ frames: number; bytes: number }>();
+  const done = Promise.withResolvers<void>();
   let text = '';
   let frames = 0;
-  let bytes = 0;
   watcher.onMessage((data) => {
     const event = eventIn(data);
     if (event?.type === 'start') live.resolve();
-    if (event?.type === 'done') done.resolve({ text, frames, bytes });
+    if (event?.type === 'done') done.resolve();
     if (event?.type !== 'chunk') return;
     text += event.text ?? '';
     frames += 1;
-    bytes = data.length;
+    if (text === whole) told.resolve({ frames, bytes: data.length });
+    else if (text.length >= whole.length) told.reject(new Error('an observer was told another text'));
   });
-  return { live: live.promise, done: done.promise };
+  return { live: live.promise, told: told.promise, done: done.promise };
 }

@@ -20,3 +20,20 @@ function runDue(): void {
     for (const callback of callbacks.slice(called)) runAtTurnEnd(callback);
   }
 }
+
+let turn = 0;
+let isTurnCounted = false;
+
+/** Tells one turn of the event loop from the next. */
+export function currentTurn(): number {
+  if (!isTurnCounted) {
+    isTurnCounted = true;
+    setImmediate(onTurnOver);
+  }
+  return turn;
+}
+
+function onTurnOver(): void {
+  turn += 1;
+  isTurnCounted = false;
+}

@@ -107,7 +107,7 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
   /** What tRPC is handed next; it decodes nothing itself. */
   let delivered: unknown = null;
 
-  const writer = new WsWriter(writableConnection(peer), {
+  const writer = new WsWriter(new FrameConnection(peer), {
     clock,
     stallMs: options.streamStallMs,
     onCut() {
@@ -346,19 +346,38 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
   };
 }
 
-/** `ws` sends what is not compressed at once and as it is: frames that are written past it keep their order with its own. */
-function writableConnection({ socket, stream }: WsPeer): WritableConnection {
-  return {
-    get isOpen() {
-      return socket.readyState === socket.OPEN;
-    },
-    get pending() {
-      return stream.writableLength;
-    },
-    ping: (sign) => socket.ping(String(sign)),
-    write: (bytes, taken) => void stream.write(bytes, taken),
-    terminate: () => socket.terminate(),
-  };
+/**
+ * `ws` sends what is not compressed at once and as it is: frames that are written past it keep their order with its own. A
+ * class, since an object with getters of its own is a dictionary to V8: slower, and larger by half a KiB a connection.
+ */
+class FrameConnection implements WritableConnection {
+  readonly #socket: WebSocket;
+  readonly #stream: Duplex;
+
+  constructor({ socket, stream }: WsPeer) {
+    this.#socket = socket;
+    this.#stream = stream;
+  }
+
+  get isOpen(): boolean {
+    return this.#socket.readyState === this.#socket.OPEN;
+  }
+
+  get pending(): number {
+    return this.#stream.writableLength;
+  }
+
+  ping(sign: number): void {
+    this.#socket.ping(String(sign));
+  }
+
+  write(bytes: Buffer, taken?: (error?: Error | null) => void): void {
+    this.#stream.write(bytes, taken);
+  }
+
+  terminate(): void {
+    this.#socket.terminate();
+  }
 }
 
 /**

@@ -43,7 +43,7 @@ export function createWsLiveSink(head: string, writer: WsWriter, isSilent: () =>
         frames.set(head, frame);
       }
       if (frame.length > longestFrameBytes) return false;
-      writer.sendFrame(frame);
+      writer.sendFrameAtOnce(frame);
       return true;
     },
   };

@@ -1,6 +1,6 @@
 import type { Clock } from '../platform/clock.ts';
 import type { Outbound } from '../trpc/pacing.ts';
-import { runAtTurnEnd } from './turn-end.ts';
+import { currentTurn, runAtTurnEnd } from './turn-end.ts';
 import { textFrame } from './ws-text-frame.ts';
 
 /** The part of a connection that is written to: the bytes below a WebSocket, on which nothing else sends messages. */
@@ -75,6 +75,8 @@ export class WsWriter implements Outbound {
     this.#flush();
   };
   #isFlushDue = false;
+  /** The turn in which a message was last handed over at once. */
+  #wroteIn = -1;
   #queuedBytes = 0;
   /** What is left of a message that is by itself more than a paced reader may owe: it was let through, so it counts for no cut. */
   #oversizeBytes = 0;
@@ -119,6 +121,20 @@ export class WsWriter implements Outbound {
     if (!this.#mayQueue()) return;
     this.#queue(frame, false);
     this.#queued();
+  }
+
+  /**
+   * The same, handed over at once where it is the first of its turn: to gather one message costs those who are told it
+   * together a second round. Those that follow it wait for the end of the turn.
+   */
+  sendFrameAtOnce(frame: Buffer): void {
+    const turn = currentTurn();
+    if (this.#wroteIn === turn || this.#pieces.length > 0 || this.#inFlight !== null) return this.sendFrame(frame);
+    if (this.#closed || !this.#connection.isOpen) return;
+    this.#wroteIn = turn;
+    this.#granted = null;
+    this.#connection.write(frame);
+    if (this.#connection.pending > 0) this.#await({ bytes: frame.length + pieceOverheadBytes, oversizeBytes: 0 });
   }
 
   ready(signal?: AbortSignal): Promise<void> | undefined {

@@ -1,5 +1,6 @@
 import { setImmediate as turnEnd } from 'node:timers/promises';
 import { expect, it } from 'vitest';
+import { textFrame } from '../../src/transports/ws-text-frame.ts';
 import { WsWriter } from '../../src/transports/ws-writer.ts';
 import type { Clock } from '../../src/platform/clock.ts';
 import { createManualClock } from '../platform/manual-clock.ts';
@@ -82,6 +83,51 @@ it('sends what is said in one turn in one go, at its end, in order', async () =>
   await turnEnd();
   expect(writes).toHaveLength(2);
   expect(texts()).toEqual(['one', 'two', 'three']);
+});
+
+it('hands over at once what many are told, the first of a turn, and gathers what follows it', async () => {
+  const { writer, writes, texts } = connection();
+  const first = textFrame('one');
+  writer.sendFrameAtOnce(first);
+  expect(writes).toEqual([first]);
+  expect(writer.buffered).toBe(0);
+  writer.sendFrameAtOnce(textFrame('two'));
+  writer.send('three');
+  writer.sendFrameAtOnce(textFrame('four'));
+  expect(writes).toHaveLength(1);
+  await turnEnd();
+  expect(writes).toHaveLength(2);
+  expect(texts()).toEqual(['one', 'two', 'three', 'four']);
+  writer.sendFrameAtOnce(textFrame('five'));
+  expect(writes).toHaveLength(3);
+});
+
+it('lets nothing overtake what waits for the end of the turn, or for the reader', async () => {
+  const { writer, texts, takeAll, writes } = connection({ takes: 12 });
+  writer.send('one');
+  writer.sendFrameAtOnce(textFrame('two'));
+  expect(writes).toEqual([]);
+  await turnEnd();
+  expect(texts()).toEqual(['one', 'two']);
+  writer.sendFrameAtOnce(textFrame('three'));
+  expect(writer.buffered).toBeGreaterThan(0);
+  await turnEnd();
+  writer.sendFrameAtOnce(textFrame('four'));
+  expect(writes).toHaveLength(2);
+  takeAll();
+  expect(texts()).toEqual(['one', 'two', 'three', 'four']);
+  expect(writer.buffered).toBe(0);
+});
+
+it('cuts who does not take what was handed over at once', async () => {
+  const clock = createManualClock();
+  const { writer, writes, state } = connection({ takes: 0, clock });
+  writer.sendFrameAtOnce(textFrame('one'));
+  await clock.advance(stallMs);
+  await turnEnd();
+  expect(state.cuts).toBe(1);
+  writer.sendFrameAtOnce(textFrame('two'));
+  expect(writes).toHaveLength(1);
 });
 
 it('calls back when all is taken, also where it is taken at once', async () => {

@@ -1,5 +1,4 @@
 import type { SessionEvent } from '@chat-service/shared/events';
-import type { LiveSink } from '../../platform/live-sink.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { ConnectionSevered } from '../../platform/connection-severed.ts';
 import type { GenerationLog } from './generation-log.ts';
@@ -17,11 +16,11 @@ import {
 } from './position.ts';
 import { readInOne } from './join-texts.ts';
 import { readHistory } from './read-history.ts';
+import { createLiveReaders, type LiveWay } from './live-readers.ts';
 import { listen, type ReaderBells } from './reader-bells.ts';
 import { fromSnapshot, type Cursor } from './reader-cursor.ts';
 import { placeNotices, type Notices, type PlacedNotices } from './reader-notices.ts';
 import type { RowWatch } from './row-watch.ts';
-import { createSendAtOnce } from './send-at-once.ts';
 import { continues, countText, type SessionCursor, type SessionReader } from './session-cursor.ts';
 import type { ReadSession, SessionState } from './session-snapshot.ts';
 
@@ -40,7 +39,7 @@ export interface FollowSessionRequest<Notice = never> {
   /** What the reader is told beside the log. */
   readonly notices?: Notices<Notice> | null | undefined;
   /** Where texts are sent in the place of being yielded, as long as it takes them; what it took is never yielded. */
-  readonly liveSink?: LiveSink | null | undefined;
+  readonly liveWay?: LiveWay | null | undefined;
 }
 
 /**
@@ -74,7 +73,7 @@ type RowLook =
 const beginning: Position = { fence: 0, number: 0 };
 
 export function createFollowSession(deps: FollowSessionDependencies): FollowSession {
-  const sendAtOnce = createSendAtOnce(deps.log);
+  const liveReaders = createLiveReaders(deps.log);
   const { database, store, log, watch, readSession, readSnapshot, clock } = deps;
 
   async function look(sessionId: string, last: Position): Promise<RowLook> {
@@ -199,7 +198,7 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
   }
 
   return async function* followSession({ sessionId, lastEventId, floor = beginning, ...ways }, signal) {
-    const { notices: source, liveSink = null } = ways;
+    const { notices: source, liveWay = null } = ways;
     const after = lastEventId === null ? null : parseSessionEventId(sessionId, lastEventId);
     const resumedAfter = after === null ? null : lastEventId;
     const notices = source == null ? null : placeNotices({ notices: source, resumedAfter, clock });
@@ -268,9 +267,7 @@ export function createFollowSession(deps: FollowSessionDependencies): FollowSess
           continue;
         }
       }
-      if (liveSink !== null) bells.shortcut = () => !signal.aborted && sendAtOnce(reader, liveSink);
-      await bells.entries.wait(signal);
-      bells.shortcut = null;
+      await bells.waitWith((wake) => liveWay && liveReaders.join(reader, liveWay, wake, signal), signal);
     }
   };
 }

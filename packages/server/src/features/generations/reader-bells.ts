@@ -1,14 +1,12 @@
 import type { Clock } from '../../platform/clock.ts';
 import { createWakeup, type Wakeup } from '../../platform/wakeup.ts';
-import type { GenerationLog } from './generation-log.ts';
+import type { GenerationLog, WakeReason } from './generation-log.ts';
 import type { RowWatch } from './row-watch.ts';
 
 /** What wakes a reader: entries in the log, and changes of the row. Disposing ends it. */
 export interface ReaderBells extends Disposable {
   /** Rings for both. */
   readonly entries: Wakeup;
-  /** While it is set, asked first when there are entries: where it holds, they are dealt with and nothing rings. */
-  shortcut: (() => boolean) | null;
   /** Whether the row has changed since it was last looked at. */
   readonly rowChanged: boolean;
   /** Whether the end cannot be told for now. */
@@ -19,6 +17,11 @@ export interface ReaderBells extends Disposable {
   lookAtRow(): void;
   /** Counts the row as changed: what the log has now comes before what the row says. */
   lookAtRowAgain(): void;
+  /**
+   * Waits for a ring. Meanwhile `standIn` hears the log in this reader's place and passes on what the reader has to hear;
+   * null where it does not.
+   */
+  waitWith(standIn: (wake: (reason: WakeReason) => void) => (() => void) | null, signal: AbortSignal): Promise<void>;
   /** Waits for the row alone, and not for long: what closes a gap in the log is a checkpoint. */
   waitForRow(clock: Clock, signal: AbortSignal): Promise<void>;
   /** Waits until it holds, asked at each ring, and not for long. */
@@ -48,22 +51,19 @@ export function listen({ log, sessionId, watch, watched, listenToNotices }: Bell
     row.ring();
     entries.ring();
   };
-  const leaveLog = log.subscribe(sessionId, (reason) => {
-    if (reason === 'entries') {
-      if (bells.shortcut?.() !== true) entries.ring();
-      return;
-    }
+  const onLog = (reason: WakeReason) => {
+    if (reason === 'entries') return entries.ring();
     severed ||= reason === 'severed';
     ringRow();
-  });
+  };
+  let leaveLog = log.subscribe(sessionId, onLog);
   const leaveWatch = watch.watch(watched, ringRow);
   const leaveNotices = listenToNotices?.(() => {
     noticed = true;
     entries.ring();
   });
-  const bells: ReaderBells = {
+  return {
     entries,
-    shortcut: null,
     get rowChanged() {
       return rowChanged;
     },
@@ -81,6 +81,17 @@ export function listen({ log, sessionId, watch, watched, listenToNotices }: Bell
     },
     lookAtRowAgain() {
       rowChanged = true;
+    },
+    async waitWith(standIn, signal) {
+      const leave = standIn(onLog);
+      if (leave !== null) {
+        leaveLog();
+        leaveLog = leave;
+      }
+      await entries.wait(signal);
+      if (leave === null) return;
+      leave();
+      leaveLog = log.subscribe(sessionId, onLog);
     },
     async waitForRow(clock, signal) {
       const cancel = clock.after(gapMs, row.ring);
@@ -106,5 +117,4 @@ export function listen({ log, sessionId, watch, watched, listenToNotices }: Bell
       leaveNotices?.();
     },
   };
-  return bells;
 }

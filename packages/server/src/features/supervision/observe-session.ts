@@ -66,14 +66,9 @@ export function createObserveSession(deps: ObserveSessionDependencies): ObserveS
     yield { id: arrivalId, event: { type: 'observer', status: 'connected', ...shown, observers } };
     const status = shown.session.status === 'idle' ? 'idle' : 'live';
     const notices = createObserverNotices({ counts, sessionId, told: { status, observers } });
-    const liveSink = sink && {
-      write(id: string, event: object) {
-        if (!sink.write(id, event)) return false;
-        toldLast = id;
-        return true;
-      },
-    };
-    const request = { sessionId, lastEventId: resumedAfter ? arrivalId : null, floor, notices, liveSink };
+    const onSent = (id: string) => void (toldLast = id);
+    const liveWay = sink && { sink, onSent };
+    const request = { sessionId, lastEventId: resumedAfter ? arrivalId : null, floor, notices, liveWay };
     for await (const told of followSession<ObserverEvent>(request, stay.signal)) {
       if (stay.signal.aborted) break;
       toldLast = told.id;
