@@ -10,6 +10,7 @@ import { endWithProblem } from './problem.ts';
 import { logRequest, newRecord, pathOf, requestIdFrom } from './request-log.ts';
 import { trpcEndpoint } from './trpc-http.ts';
 import { serveConnection, type WsConnection, type WsConnectionOptions } from './ws-connection.ts';
+import { makeRoom } from './ws-strangers.ts';
 
 export interface TrpcWsOptions extends Omit<WsConnectionOptions, 'begunMessages'> {
   readonly origins: OriginPolicy;
@@ -28,8 +29,6 @@ export interface TrpcWs {
   close(): Promise<void>;
 }
 
-/** Connections that have shown no valid token, on the whole server. */
-const maxStrangers = 1000;
 /**
  * `ws` closes a connection over a larger frame, and its client would come back with it for ever: up to this factor of the
  * limit a frame is read and refused call by call.
@@ -66,9 +65,7 @@ export function createTrpcWs(options: TrpcWsOptions): TrpcWs {
     const { origin, host } = request.headers;
     if (!origins.allows(origin, host)) return new ServiceError('FORBIDDEN', { detail: 'This origin may not connect.' });
     if (closing) return new ServiceError('SHUTTING_DOWN');
-    let strangers = 0;
-    for (const connection of connections) if (!connection.isAuthenticated) strangers += 1;
-    return strangers < maxStrangers ? null : new ServiceError('UNAVAILABLE', { retryAfter: 5 });
+    return makeRoom(connections) ? null : new ServiceError('UNAVAILABLE', { retryAfter: 5 });
   }
 
   return {

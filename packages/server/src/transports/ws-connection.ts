@@ -59,6 +59,7 @@ export interface WsPeer {
 /** A WebSocket connection as the server sees it. */
 export interface WsConnection {
   readonly isAuthenticated: boolean;
+  readonly clientAddress: string;
   /** Bytes that the client has not taken yet. */
   readonly buffered: number;
   /** Asks the client to go elsewhere, as soon as it waits for nothing here. */
@@ -334,6 +335,7 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
     get isAuthenticated() {
       return authentication.state?.status === 'verified';
     },
+    clientAddress,
     get buffered() {
       return writer.buffered;
     },

@@ -80,6 +80,44 @@ describe('who may connect', () => {
   });
 });
 
+describe('when a thousand have come and shown no token', () => {
+  const from = (address: string) => open({ headers: { 'x-forwarded-for': address } });
+  const closedAmong = (raws: readonly RawSocket[]) => raws.filter((raw) => !isOpen(raw)).length;
+  beforeEach(async () => {
+    await world[Symbol.asyncDispose]();
+    world = await createWorld({ trustedProxies: 1 });
+  });
+
+  async function crowd(addressOf: (index: number) => string): Promise<RawSocket[]> {
+    const raws: RawSocket[] = [];
+    for (let index = 0; index < 1000; index += 1) raws.push(await from(addressOf(index)));
+    return raws;
+  }
+
+  it('the address that has most of them makes room, its oldest first, and those with a token stay', async () => {
+    const user = await open({ token: world.token, headers: { 'x-forwarded-for': '192.0.2.1' } });
+    user.send(call(1, 'query', 'whoami'));
+    await reply(user, 1);
+    const crowded = await crowd((index) => (index < 3 ? '192.0.2.7' : '192.0.2.1'));
+    const newcomer = await from('192.0.2.9');
+    newcomer.send({ method: 'connectionParams', data: { token: world.token } });
+    newcomer.send(call(1, 'query', 'whoami'));
+    await reply(newcomer, 1);
+    expect((await crowded[3]?.closed)?.code).toBe(1006);
+    // The newcomer is no stranger any more: one more finds its place.
+    await settled(await from('192.0.2.10'));
+    expect(closedAmong(crowded)).toBe(1);
+    expect(isOpen(user)).toBe(true);
+  });
+
+  it('nobody makes room where they have come from everywhere', async () => {
+    const crowded = await crowd((index) => `192.0.2.${index % 10}`);
+    await expect(from('192.0.2.99')).rejects.toThrow('503');
+    expect(closedAmong(crowded)).toBe(0);
+    expect(world.requests().at(-1)).toMatchObject({ code: 'UNAVAILABLE', status: 503 });
+  });
+});
+
 describe('a socket that does not authenticate', () => {
   it.each([
     ['says nothing', () => {}],
