@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { createChatClient } from '@chat-service/client-sdk';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { callFor } from '../src/call-for.ts';
 import { startShell } from '../src/shell.ts';
@@ -27,9 +28,9 @@ describe('the chatting example', () => {
   });
   afterAll(() => world[Symbol.asyncDispose]());
 
-  async function start(flags: string, input?: string, url = world.url) {
+  async function start(flags: string, input?: string, url = world.url, more: Record<string, string> = {}) {
     const command = `exec node --conditions=@chat-service/source examples/terminal-chat/src/main.ts --url ${url} ${flags}`;
-    const env = { ...process.env, CHAT_TOKEN: await world.token('alice') };
+    const env = { ...process.env, CHAT_TOKEN: await world.token('alice'), ...more };
     return startShell(command, { cwd: root, env, ...(input !== undefined && { input }) });
   }
 
@@ -42,6 +43,35 @@ describe('the chatting example', () => {
       ['fake-2', 'One'],
       ['fake-2', 'Two'],
     ]);
+  });
+
+  it('says who watches, and who has stopped the answer', async () => {
+    await using noticing = await startWorld({ kind: 'sqlite', env: { SUPERVISION_NOTICE: 'on' } });
+    noticing.openai.script('Watched', { chunks: ['one ', 'two'], hold: 'every' });
+    const client = noticing.client('alice');
+    const { sessionId } = await client.sessions.create();
+    const env = { CHAT_TOKEN: await noticing.token('alice') };
+    await using shell = await start(`--session ${sessionId}`, 'Watched\n', noticing.url, env);
+    const call = await callFor(noticing.openai, 'Watched');
+    call.release();
+    await shell.says('one ');
+    const boss = createChatClient({ url: noticing.url, token: await noticing.token('boss', { role: 'supervisor' }) });
+    const [first, second] = [boss.supervisor.observe(sessionId), boss.supervisor.observe(sessionId)];
+    const watching = [first, second].map(async (observation) => {
+      for await (const event of observation) if (event.type === 'session-deleted') return;
+    });
+    await shell.notes('(2 supervisors are watching)');
+    first.disconnect();
+    await shell.notes('(a supervisor is watching)');
+    second.disconnect();
+    await shell.notes('(nobody is watching any more)');
+    await boss.supervisor.stop(sessionId);
+    call.releaseAll();
+    const { stdout, stderr } = await shell.result;
+    expect(stdout).toBe('one \n');
+    expect(stderr).toMatch(/\(stopped by a supervisor\)\n$/u);
+    await Promise.all(watching);
+    await boss[Symbol.asyncDispose]();
   });
 
   it('shows every character that could control the terminal as a sign', async () => {

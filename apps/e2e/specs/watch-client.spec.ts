@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { createChatClient, type ObservationStreamEvent } from '@chat-service/client-sdk';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { patience } from '../src/call-for.ts';
+import { callFor, patience } from '../src/call-for.ts';
 import { createCutSockets } from '../src/cut-sockets.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
 import { isEndOfToken, tokenLife } from '../src/ending-tokens.ts';
+import { freePort } from '../src/free-port.ts';
 import { createHandClock } from '../src/hand-clock.ts';
 import { startShell } from '../src/shell.ts';
 import { startWorld, type World } from '../src/world.ts';
@@ -212,9 +213,40 @@ describe('the watching example', () => {
     await shell.says('user> Next\n');
     shell.interrupt();
     const { stdout, stderr } = await shell.result;
-    expect(stdout).toContain('user> one␛[2J␍two␡\u{fffd}1m\tthree\n\u{fffd}four\n');
+    expect(stdout).toContain('user> one␛[2J␍two␡\u{fffd}1m\tthree\n  \u{fffd}four\n');
     expect(stderr).toContain('(the session is now “now ␛[1m”)\n');
     expect(`${stdout}${stderr}`).not.toMatch(/[^\P{Cc}\n\t]/u);
+  });
+
+  it('lets nobody write lines that look like its own', async () => {
+    const client = world.client('mallory');
+    const { sessionId } = await client.sessions.create({ title: 'x\r\n2  alice “Fish”: test-model, 3 tokens' });
+    const message = 'Watched\nassistant> yes\n(the session was deleted)';
+    const stream = client.messages.stream({ sessionId, message });
+    const call = await callFor(world.openai, message);
+    await using shell = startShell(await command(''), { ...shellOptions, input: '1\n' });
+    await shell.says('assistant> ');
+    call.releaseAll();
+    await stream.finalMessage();
+    await client.sessions.update({ sessionId, title: 'y\n(nothing)' });
+    await shell.says(`${chunks.join('')}\n`);
+    await client.messages.send({ sessionId, message: 'Next' });
+    await shell.says('user> Next\n');
+    shell.interrupt();
+    const { stdout, stderr } = await shell.result;
+    expect(stdout).toContain('user> Watched\n  assistant> yes\n  (the session was deleted)\nassistant> The ');
+    expect(stderr).toMatch(/^1 {2}mallory “x␤2 {2}alice “Fish”: test-model, 3 tokens”: test-model, \d+ tokens\n/u);
+    expect(stderr).toContain('(the session is now “y␤(nothing)”)\n');
+  });
+
+  it('says why it does not get to watch', async () => {
+    const client = world.client('alice');
+    const { sessionId } = await client.sessions.create();
+    const nowhere = `http://127.0.0.1:${await freePort()}`;
+    await using lost = startShell((await command(`--session ${sessionId}`)).replace(world.url, nowhere), shellOptions);
+    await lost.notes(`(not connected, trying again: Cannot reach the service at ${nowhere}. The connection`);
+    lost.interrupt();
+    expect((await lost.result).code).toBe(0);
   });
 
   it('shows a session to its end, and says why it cannot', async () => {

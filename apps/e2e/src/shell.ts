@@ -18,6 +18,8 @@ export interface ShellResult {
 export interface RunningShell extends AsyncDisposable {
   /** Resolves with standard output once `words` are in it; rejects when the command ends without. */
   says(words: string): Promise<string>;
+  /** The same of standard error. */
+  notes(words: string): Promise<string>;
   /** Ctrl-C: reaches every process of the command. */
   interrupt(): void;
   readonly result: Promise<ShellResult>;
@@ -44,22 +46,24 @@ export function startShell(command: string, { cwd, env, input }: ShellOptions): 
       // Nothing of the group is left.
     }
   };
+  const until = (name: 'stdout' | 'stderr', words: string) =>
+    new Promise<string>((resolve, reject) => {
+      const look = () => {
+        if (!texts[name].includes(words)) return;
+        child[name].off('data', look);
+        resolve(texts[name]);
+      };
+      child[name].on('data', look);
+      look();
+      result.then(
+        ({ code, stderr }) => reject(new Error(`ended with ${code} without saying "${words}":\n${stderr}`)),
+        reject,
+      );
+    });
   return {
     result,
-    says: (words) =>
-      new Promise((resolve, reject) => {
-        const look = () => {
-          if (!texts.stdout.includes(words)) return;
-          child.stdout.off('data', look);
-          resolve(texts.stdout);
-        };
-        child.stdout.on('data', look);
-        look();
-        result.then(
-          ({ code, stderr }) => reject(new Error(`ended with ${code} without saying "${words}":\n${stderr}`)),
-          reject,
-        );
-      }),
+    says: (words) => until('stdout', words),
+    notes: (words) => until('stderr', words),
     interrupt: () => signal('SIGINT'),
     async [Symbol.asyncDispose]() {
       signal('SIGKILL');

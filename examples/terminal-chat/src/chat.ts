@@ -95,12 +95,22 @@ async function print(stream: MessageStream, { output, notices }: Terminal): Prom
   stream.on('reconnecting', ({ attempt }) => {
     if (attempt === 1) notices.write('\n(connection lost, trying to get back)\n');
   });
+  let watching = 0;
+  stream.on('observed', ({ observers }) => {
+    if (observers !== watching) notices.write(`\n(${whoWatches(observers)})\n`);
+    watching = observers;
+  });
   try {
-    const { status } = await stream.finalMessage();
+    const { status, stoppedBy } = await stream.finalMessage();
     output.write('\n');
-    if (status === 'stopped') notices.write('(stopped)\n');
+    if (status === 'stopped') notices.write(stoppedBy === 'supervisor' ? '(stopped by a supervisor)\n' : '(stopped)\n');
   } catch (error) {
     if (stream.message !== null) output.write('\n');
     throw error;
   }
+}
+
+function whoWatches(observers: number): string {
+  if (observers === 0) return 'nobody is watching any more';
+  return observers === 1 ? 'a supervisor is watching' : `${observers} supervisors are watching`;
 }

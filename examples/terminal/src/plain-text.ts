@@ -2,6 +2,18 @@
 const commands = /(?![\n\t])[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu;
 
 /**
+ * What others have given a name, within a line of ours: in one line, so that it is not taken for lines of ours, and not
+ * without end.
+ */
+export function oneLine(name: string): string {
+  const line = name.replace(/\r\n|[\n\r\u2028\u2029]/gu, '␤').replaceAll('\t', '␉');
+  const characters = Array.from(line);
+  return characters.length <= maxLineLength ? line : `${characters.slice(0, maxLineLength - 1).join('')}…`;
+}
+
+const maxLineLength = 80;
+
+/**
  * What others write, for a terminal: what could move its cursor, wipe its screen, name its window or let a line read
  * otherwise than it is, as signs. Each character is looked at alone, so that a text may come in pieces.
  */

@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline';
 import type { ChatClient, LiveSession } from '@chat-service/client-sdk';
+import { oneLine } from '@chat-service/terminal/plain-text';
 import type { Terminal } from '@chat-service/terminal/terminal';
 import type { WatchOptions } from './options.ts';
 
@@ -30,8 +31,8 @@ export async function chooseSession(
 }
 
 function describe({ session, user, modelId, outputTokens, observers }: LiveSession, index: number): string {
-  const title = session.title === null ? '' : ` “${session.title}”`;
+  const title = session.title === null ? '' : ` “${oneLine(session.title)}”`;
   const watched = observers === 0 ? '' : `, ${observers} watching`;
-  const name = user.username ?? user.id;
+  const name = oneLine(user.username ?? user.id);
   return `${index + 1}  ${name}${title}: ${modelId}, ${outputTokens} tokens${watched}\n`;
 }

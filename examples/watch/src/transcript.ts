@@ -1,5 +1,15 @@
 import type { MessageSnapshot, ObservationState, ObservationStreamEvent } from '@chat-service/client-sdk';
+import { oneLine } from '@chat-service/terminal/plain-text';
 import type { Terminal } from '@chat-service/terminal/terminal';
+
+/** Of a message's further lines, so that none can pass for another message or for a note. */
+const indentation = '  ';
+
+const endings: Readonly<Record<string, string>> = {
+  token: 'the token has ended',
+  role: 'the token is of a user who may not watch any more',
+  unavailable: 'the service cannot keep a record of the look at the moment',
+};
 
 /** An observation as a running text. */
 export interface Transcript {
@@ -34,18 +44,18 @@ export function createTranscript({ output, notices }: Pick<Terminal, 'output' | 
     if (content === before) return;
     const isMore = before !== '' && content.startsWith(before);
     if (open !== id || !isMore) end();
-    output.write(isMore ? content.slice(before.length) : `${role}> ${content}`);
+    const text = isMore ? content.slice(before.length) : `${role}> ${content}`;
+    output.write(text.replaceAll('\n', `\n${indentation}`));
     open = id;
     shown.set(id, content);
   }
 
   function stand(event: Extract<ObservationStreamEvent, { type: 'observer' }>, { user }: ObservationState): void {
-    if (event.status === 'ended') return note(`(ended: ${event.reason})`);
+    if (event.status === 'ended') return note(`(ended: ${endings[event.reason] ?? event.reason})`);
     const watching = event.observers === 1 ? 'nobody else is watching' : `${event.observers} are watching`;
     if (event.status !== 'connected') return note(`(${event.status}, ${watching})`);
-    note(
-      `session ${event.session.id} of ${user?.username ?? user?.id ?? 'a user'} (${event.session.status}, ${watching})`,
-    );
+    const name = oneLine(user?.username ?? user?.id ?? 'a user');
+    note(`session ${event.session.id} of ${name} (${event.session.status}, ${watching})`);
   }
 
   return {
@@ -64,7 +74,7 @@ export function createTranscript({ output, notices }: Pick<Terminal, 'output' | 
         case 'history-end':
           return end();
         case 'session-updated':
-          return note(`(the session is now “${event.session.title ?? ''}”)`);
+          return note(`(the session is now “${oneLine(event.session.title ?? '')}”)`);
         case 'session-deleted':
           return note('(the session was deleted)');
         case 'message-deleted':

@@ -54,6 +54,7 @@ export function toChatError(cause: unknown): ChatError {
     if (isWireErrorData(data)) return fromWire(cause.message, data, cause);
   }
   const reason = deepestMessage(cause);
+  if (reason === notOpened) return new ConnectionError('The connection could not be opened', { cause });
   return new ConnectionError(reason === '' ? 'The connection failed' : `The connection failed: ${reason}`, { cause });
 }
 
@@ -102,6 +103,9 @@ function errorInChain(cause: unknown): ChatError | null {
   for (const link of causes(cause)) if (link instanceof ChatError) return link;
   return null;
 }
+
+/** What tRPC says where a WebSocket could not be opened; the platform tells nobody why. */
+const notOpened = 'Initialization error';
 
 /** Node's fetch says only "fetch failed" and hides the reason in the cause. */
 function deepestMessage(cause: unknown): string {

@@ -6,12 +6,14 @@ export interface BannerContent {
   url: string;
   /** Null where none may be handed out. */
   tokens: { readonly user: string; readonly supervisor: string } | null;
+  /** Whether supervisors have to say why they look. */
+  requireReason: boolean;
   /** The scripts that `npm run` knows in the working directory. */
   npmScripts: ReadonlySet<string>;
 }
 
 /** What a person who has started the service needs next; every command works as it stands. */
-export function banner({ version, url, tokens, npmScripts }: BannerContent): string {
+export function banner({ version, url, tokens, requireReason, npmScripts }: BannerContent): string {
   const lines = ['', `Chat Service ${version} is listening on ${url}`, ''];
   if (tokens !== null) lines.push('Development token of the user "dev", valid for 12 hours:', `  ${tokens.user}`, '');
   lines.push('Every path, to read and to try out:', `  ${url}/api/docs`, '');
@@ -21,7 +23,8 @@ export function banner({ version, url, tokens, npmScripts }: BannerContent): str
     lines.push('Chat in another terminal, in this directory:', command('chat', tokens.user), '');
   }
   if (tokens !== null && npmScripts.has('watch')) {
-    lines.push('Watch the chats, as a supervisor, in a third one:', command('watch', tokens.supervisor), '');
+    const why = requireReason ? ' --reason "a first look"' : '';
+    lines.push('Watch the chats, as a supervisor, in a third one:', `${command('watch', tokens.supervisor)}${why}`, '');
   }
   lines.push('Ctrl-C stops it.', '');
   return `${lines.join('\n')}\n`;

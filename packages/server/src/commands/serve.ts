@@ -59,16 +59,16 @@ function startProblem(error: unknown, { http }: LoadedConfig): string {
   return error.message;
 }
 
-async function developmentBanner({ auth }: LoadedConfig, url: string): Promise<string> {
+async function developmentBanner({ auth, supervision: { requireReason } }: LoadedConfig, url: string): Promise<string> {
   const version = readPackageVersion();
   const npmScripts = readNpmScripts(process.cwd());
   // Where somebody configured a secret, its tokens are theirs to hand out.
-  if (auth.kind !== 'generated') return banner({ version, url, tokens: null, npmScripts });
+  if (auth.kind !== 'generated') return banner({ version, url, tokens: null, requireReason, npmScripts });
   const resolved = await resolveAuth(auth);
-  if (resolved.kind !== 'secret') return banner({ version, url, tokens: null, npmScripts });
+  if (resolved.kind !== 'secret') return banner({ version, url, tokens: null, requireReason, npmScripts });
   const times = { now: Math.floor(systemClock.now() / 1000), expiresIn: developmentTokenSeconds };
   const user = await mintToken(resolved, { sub: 'dev', username: 'dev' }, times);
   const boss = { sub: 'dev-supervisor', username: 'dev-supervisor', role: 'supervisor' };
   const supervisor = await mintToken(resolved, boss, times);
-  return banner({ version, url, tokens: { user, supervisor }, npmScripts });
+  return banner({ version, url, tokens: { user, supervisor }, requireReason, npmScripts });
 }

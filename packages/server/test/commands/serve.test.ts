@@ -47,6 +47,16 @@ describe('serve', () => {
     expect(stderr).not.toContain(watch);
   });
 
+  it('prints a command to watch that works where a reason is required', async () => {
+    await using directory = await temporaryDirectory();
+    await writeFile(join(directory.path, 'package.json'), JSON.stringify({ scripts: { watch: 'true' } }));
+    const env = { PORT: '0', SUPERVISION_REQUIRE_REASON: 'true' };
+    const bin = startBin(['serve'], { cwd: directory.path, env });
+    expect(await bin.says('Ctrl-C')).toMatch(/npm run watch -- --url \S+ --token \S+ --reason "[^"]+"$/mu);
+    bin.kill('SIGTERM');
+    expect((await bin.result).code).toBe(0);
+  });
+
   it('logs to standard output in production, and nothing else', async () => {
     await using directory = await temporaryDirectory();
     const env = { PORT: '0', NODE_ENV: 'production', AUTH_JWT_SECRET: secret };

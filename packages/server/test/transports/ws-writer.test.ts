@@ -119,6 +119,13 @@ it('lets nothing overtake what waits for the end of the turn, or for the reader'
   expect(writer.buffered).toBe(0);
 });
 
+it('hands over nothing at once behind the last word', () => {
+  const { writer, writes, state } = connection();
+  state.isOpen = false;
+  writer.sendFrameAtOnce(textFrame('too late'));
+  expect(writes).toEqual([]);
+});
+
 it('cuts who does not take what was handed over at once', async () => {
   const clock = createManualClock();
   const { writer, writes, state } = connection({ takes: 0, clock });

@@ -17,8 +17,8 @@ export interface LiveWay {
  */
 export interface LiveReaders {
   /**
-   * Puts a reader among those who wait; null where it cannot stand with them. `wake` is told of everything in the log that
-   * was not sent. The returned function takes it out again, at the place that it has been brought to.
+   * Puts a reader among those who wait; null where nothing can be sent at once. `wake` is told of what is in the log and was
+   * not sent, the reader being no longer among them. The returned function takes it out, at the place it has been brought to.
    */
   join<Notice>(
     reader: SessionReader<Notice>,
@@ -48,7 +48,13 @@ interface Company {
 }
 
 export function createLiveReaders(log: GenerationLog): LiveReaders {
-  const companies = new Map<string, Company>();
+  /** By session. Hardly ever is there more than one: for one that waits for what the log never comes to hold. */
+  const companies = new Map<string, Company[]>();
+
+  function companyAt(sessionId: string, place: Position): Company {
+    const there = companies.get(sessionId)?.find(({ last }) => isSamePosition(last, place));
+    return there ?? found(sessionId, place);
+  }
 
   function found(sessionId: string, last: Position): Company {
     const company: Company = {
@@ -59,7 +65,7 @@ export function createLiveReaders(log: GenerationLog): LiveReaders {
       sentLength: 0,
       leaveLog: () => undefined,
     };
-    companies.set(sessionId, company);
+    companies.set(sessionId, [...(companies.get(sessionId) ?? []), company]);
     company.leaveLog = log.subscribe(sessionId, (reason) => {
       if (reason !== 'entries' || !sendTexts(sessionId, company)) dissolve(sessionId, company, reason);
     });
@@ -67,8 +73,14 @@ export function createLiveReaders(log: GenerationLog): LiveReaders {
   }
 
   function closeIfEmpty(sessionId: string, company: Company): void {
-    if (company.members.size > 0 || companies.get(sessionId) !== company) return;
-    companies.delete(sessionId);
+    const all = companies.get(sessionId) ?? [];
+    if (company.members.size > 0 || !all.includes(company)) return;
+    if (all.length === 1) companies.delete(sessionId);
+    else
+      companies.set(
+        sessionId,
+        all.filter((other) => other !== company),
+      );
     company.leaveLog();
   }
 
@@ -79,8 +91,9 @@ export function createLiveReaders(log: GenerationLog): LiveReaders {
   function dissolve(sessionId: string, company: Company, reason: WakeReason): void {
     const members = [...company.members];
     for (const member of members) dismiss(company, member);
-    closeIfEmpty(sessionId, company);
     for (const member of members) member.wake(reason);
+    // Only now: a log that nobody listens to forgets how far it has come.
+    closeIfEmpty(sessionId, company);
   }
 
   /** False where there is anything but text that follows what was sent before. */
@@ -109,8 +122,7 @@ export function createLiveReaders(log: GenerationLog): LiveReaders {
   return {
     join({ sessionId, cursor, notices }, { sink, onSent }, wake, signal) {
       if (log.peek === undefined || signal.aborted) return null;
-      const company = companies.get(sessionId) ?? found(sessionId, cursor.last);
-      if (!isSamePosition(company.last, cursor.last)) return null;
+      const company = companyAt(sessionId, cursor.last);
       const lengthBefore = company.sentLength;
       const settle = () => {
         signal.removeEventListener('abort', leave);

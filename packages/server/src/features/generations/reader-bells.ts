@@ -83,15 +83,25 @@ export function listen({ log, sessionId, watch, watched, listenToNotices }: Bell
       rowChanged = true;
     },
     async waitWith(standIn, signal) {
-      const leave = standIn(onLog);
+      let leave: (() => void) | null = null;
+      const comeBack = () => {
+        const left = leave;
+        leave = null;
+        if (left === null) return;
+        leaveLog = log.subscribe(sessionId, onLog);
+        left();
+      };
+      leave = standIn((reason) => {
+        // From this moment on: what the log says next does not wait until this has gone on.
+        comeBack();
+        onLog(reason);
+      });
       if (leave !== null) {
         leaveLog();
         leaveLog = leave;
       }
       await entries.wait(signal);
-      if (leave === null) return;
-      leave();
-      leaveLog = log.subscribe(sessionId, onLog);
+      comeBack();
     },
     async waitForRow(clock, signal) {
       const cancel = clock.after(gapMs, row.ring);

@@ -1,4 +1,5 @@
 import type { GenerationEvent } from '@chat-service/shared/events';
+import { getEventListeners } from 'node:events';
 import { beforeEach, expect, it } from 'vitest';
 import type { LogEntry } from '../../../src/features/generations/generation-log.ts';
 import { createLiveReaders, type LiveReaders } from '../../../src/features/generations/live-readers.ts';
@@ -60,6 +61,7 @@ it('sends every text, once, to all who wait, and brings them to its place', asyn
     expect(reader.cursor).toMatchObject({ last: at(4), answer: { id: streamId, length: 3 } });
     expect(reader.sentLast).toEqual(['0000000100000004-00000001']);
     expect(reader.woken).toEqual([]);
+    expect(getEventListeners(reader.controller.signal, 'abort')).toEqual([]);
   }
   await log.append(sessionId, [text(5)]);
   expect(one.sent).toHaveLength(3);
@@ -76,13 +78,15 @@ it('takes in who comes to where they are, and counts for it what it was sent its
   expect(late.cursor).toMatchObject({ last: at(3), answer: { length: 1 } });
 });
 
-it('does not take in who stands elsewhere', async () => {
+it("leaves who stands elsewhere to wait for what comes there, and lets it stand in nobody's way", async () => {
+  const elsewhere = waiting({ last: at(7) });
   const one = waiting();
-  const another = waiting({ last: at(7) });
-  expect(one.leave).not.toBeNull();
-  expect(another.leave).toBeNull();
   await log.append(sessionId, [text(2)]);
-  expect(another.sent).toEqual([]);
+  expect(elsewhere.sent).toEqual([]);
+  expect(one.sent).toEqual(['2']);
+  elsewhere.leave?.();
+  await log.append(sessionId, [text(3)]);
+  expect(one.sent).toEqual(['2', '3']);
 });
 
 it('wakes the one whose client has no room, at its own place, and nobody else', async () => {
