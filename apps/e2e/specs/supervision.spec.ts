@@ -7,7 +7,7 @@ import type {
 import type { Message } from '@chat-service/shared/objects';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { isAvailable } from '../../../packages/server/test/support/databases.ts';
-import { patience } from '../src/call-for.ts';
+import { callFor, patience } from '../src/call-for.ts';
 import { callOver, doors } from '../src/call-over.ts';
 import { describeEachDatabase } from '../src/describe-databases.ts';
 import { openRawSocket } from '../src/raw-socket.ts';
@@ -173,6 +173,38 @@ describeEachDatabase('what supervisors ask', (kind) => {
     expect((await live()).sessions.map(({ observers }) => observers)).toEqual([0, 1]);
     for (const { call } of [older, newer]) call.releaseAll();
     await vi.waitFor(async () => expect((await live()).sessions).toEqual([]), patience);
+  });
+
+  it('is a temporary session by its id, and among those that are generating, but in no list', async () => {
+    const { trpc } = at.world.trpc('tom');
+    const { sessionId } = await trpc.session.create.mutate({ temporary: true });
+    const message = 'For a while';
+    at.world.openai.script(message, { chunks: ['One', ' two'], hold: [1] });
+    await trpc.message.start.mutate({ sessionId, message });
+    const call = await callFor(at.world.openai, message);
+    await call.reached(1);
+    const { sessions } = await at.ask<LiveOutput>('supervisor.live');
+    expect(sessions).toMatchObject([{ session: { id: sessionId, temporary: true }, user: { sessionCount: 0 } }]);
+    call.releaseAll();
+    const listed = await at.ask<UserSessionsOutput>('supervisor.userSessions', { userId: 'tom' });
+    expect(listed).toMatchObject({ sessions: [], user: { sessionCount: 0 }, pagination: { total: 0 } });
+    const read = await at.ask<UserSessionOutput>('supervisor.userSession', { userId: 'tom', sessionId });
+    expect(read.messages[0]).toMatchObject({ content: message });
+  });
+
+  it('is a session from its beginning, where the event to go on after is named by more than an id can be', async () => {
+    const alice = at.world.token('alice');
+    const input = { sessionId: alices, lastEventId: 'f'.repeat(4000) };
+    for (const door of doors) {
+      const observed = await callOver(at.world, door, {
+        path: 'supervisor.observe',
+        input,
+        token: await at.token('sue'),
+      });
+      expect(observed).toMatchObject({ refusal: null, text: expect.stringContaining('"connected"') });
+      const followed = await callOver(at.world, door, { path: 'session.follow', input, token: await alice });
+      expect(followed).toMatchObject({ refusal: null, text: expect.stringContaining('"history-start"') });
+    }
   });
 
   it('stops an answer, as the one whose session it is', async () => {

@@ -99,7 +99,9 @@ describe('a stream', () => {
       },
     });
     const stream = chat.messages.stream({ sessionId, message: 'Hi' });
-    await expect(collect(stream)).rejects.toBeInstanceOf(ConnectionError);
+    const error = await collect(stream).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(ConnectionError);
+    expect(error).toHaveProperty('message', 'The connection could not be opened');
     await expect(stream.finalMessage()).rejects.toMatchObject({ code: 'CONNECTION_FAILED', status: null });
     const attemptsThen = attempts;
     for (let call = 0; call < 50; call += 1) await expect(chat.system.version()).rejects.toThrow();

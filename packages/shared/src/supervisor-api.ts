@@ -93,7 +93,7 @@ export type SearchUsersOutput = z.infer<typeof searchUsersOutput>;
 
 const auditTimeSchema = z.iso.datetime({
   offset: true,
-  error: 'must be a time such as 2026-01-31T09:30:00Z or 2026-01-31T10:30:00+01:00',
+  error: 'must be a time such as 2026-01-31T09:30:00Z or 2026-01-31T10:30:00+01:00 (in a URL, + is written %2B)',
 });
 
 export const auditLogInput = pagedInput({

@@ -104,8 +104,11 @@ function fieldsOf(schema: InputSchema): object {
   return schema instanceof z.ZodOptional ? schema.unwrap().shape : schema.shape;
 }
 
-/** What was given for a reason; null for none, and for one without a letter. */
+/** Spaces, controls, and what is drawn as nothing. */
+const unseen = /^[\s\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}]*$/u;
+
+/** What was given for a reason; null for none, and for one in which there is nothing to see. */
 export function reasonOf(input: unknown): string | null {
   const reason: unknown = typeof input === 'object' && input !== null && 'reason' in input ? input.reason : null;
-  return typeof reason === 'string' && reason.trim() !== '' ? reason : null;
+  return typeof reason === 'string' && !unseen.test(reason) ? reason : null;
 }

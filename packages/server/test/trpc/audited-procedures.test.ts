@@ -128,7 +128,8 @@ it('judges token, role, schema and reason in this order, and records none of wha
   expect(await refusal('look', wrong, null)).toMatchObject({ code: 'UNAUTHORIZED' });
   expect(await refusal('look', wrong, 'enduser')).toMatchObject({ code: 'FORBIDDEN' });
   expect(await refusal('look', wrong)).toMatchObject({ code: 'BAD_REQUEST', errors: [{ path: 'id' }] });
-  for (const reason of [undefined, '', '  ']) {
+  const invisible = ['\u200b', '\ufeff', '\u2060', '\u00ad', '\u0001\u0085', '\u3164', ' \u200d\t\u202e\ufe0f '];
+  for (const reason of [undefined, '', '  ', ...invisible]) {
     const refused = await refusal('look', { id: 'alice', ...(reason !== undefined && { reason }) });
     expect(refused).toMatchObject({ code: 'BAD_REQUEST', errors: [{ path: 'reason' }] });
   }
@@ -136,6 +137,7 @@ it('judges token, role, schema and reason in this order, and records none of wha
   expect(await refusal('watch', { id: 'alice' })).toMatchObject({ code: 'BAD_REQUEST', errors: [{ path: 'reason' }] });
   expect(happened).toEqual([]);
   expect(await refusal('look', { id: 'alice', reason: 'Ticket' })).toBeNull();
+  expect(await refusal('look', { id: 'alice', reason: '\u200b?\u00ad' })).toBeNull();
   // What takes no reason asks for none.
   expect(await refusal('log', undefined, 'admin')).toBeNull();
 });

@@ -19,9 +19,15 @@ export function searchedPart(query: string): string {
 
 /**
  * Equal for what differs in case or compatibility form alone. It is done here, not in the databases, whose own ways
- * differ from one another and with the locale. By way of the upper case `ß` is `ss`, and a `ς` at the end of a word `σ`.
+ * differ from one another and with the locale. By way of the upper case `ß` is `ss`, `ı` is `i`, and a `ς` at the end of
+ * a word `σ`; the dot that `İ` leaves above its small letter is dropped.
  */
 function fold(text: string): string {
-  const lower = text.normalize('NFKC').toUpperCase().toLowerCase().replaceAll('ς', 'σ');
+  const lower = text
+    .normalize('NFKC')
+    .toUpperCase()
+    .toLowerCase()
+    .replaceAll('ς', 'σ')
+    .replaceAll(/i\u0307+/gu, 'i');
   return lower.normalize('NFKC').replaceAll(fieldStart, ' ');
 }

@@ -39,8 +39,25 @@ describe('the text that is searched', () => {
     ['ﬁle', 'FILE'],
     ['Ｗｉｄｅ', 'wide'],
     ['ЁЖИК', 'ёжик'],
+    ['İstanbul', 'istanbul'],
+    ['I\u0307STANBUL', 'ıstanbul'],
+    ['i\u0307\u0307\u0301', 'Í'],
   ])('is the same for %s and %s', (one, other) => {
     expect(searchedPart(one)).toBe(searchedPart(other));
+  });
+
+  it('stays the same when it is folded again', () => {
+    const text = fc.string({
+      unit: fc.constantFrom('a', 'I', 'i', 'İ', 'ı', 'ⁱ', 'ß', 'ς', '\u0307', '\u0301', '\u0323', '\u0328'),
+      minLength: 3,
+    });
+    fc.assert(
+      fc.property(text, (query) => {
+        const folded = searchedPart(`abc${query}`);
+        expect(searchedPart(folded)).toBe(folded);
+      }),
+      { seed },
+    );
   });
 
   it('takes what is short, as it was sent or as it is compared, for a beginning', () => {
@@ -67,6 +84,7 @@ describeEachDatabase('searching users', (fixture) => {
         principal('50-cjk', { username: '山田太郎🙂' }),
         principal('60-nobody'),
         principal('70-grams', { username: 'wxyz xyzv' }),
+        principal('80-dotted', { username: 'İlkay Çiçek' }),
       );
     });
 
@@ -108,6 +126,9 @@ describeEachDatabase('searching users', (fixture) => {
       ['\u001fad', []],
       // All of it is there, but not in a row.
       ['wxyzv', []],
+      ['ilk', ['80-dotted']],
+      ['İL', ['80-dotted']],
+      ['LKAY ÇİÇ', ['80-dotted']],
       ["' or 1=1 --", []],
     ])('finds by %j', async (query, expected) => {
       const { users, pagination } = await search(query);
