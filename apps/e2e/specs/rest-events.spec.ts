@@ -183,7 +183,7 @@ describeEachDatabase('everything in a session as server-sent events', (kind) => 
     const foreign = await other.watch();
     await foreign.until(2);
     await send('One');
-    for (const id of ['unreadable', '0', foreign.events[1]?.id ?? '', 'x'.repeat(512)]) {
+    for (const id of ['unreadable', '0', foreign.events[1]?.id ?? '', 'x'.repeat(512), 'x'.repeat(5000)]) {
       const stream = await watch(id);
       await stream.until(4);
       expect(namesOf(stream)).toEqual(['history-start', 'message', 'message', 'history-end']);

@@ -120,7 +120,6 @@ describeEachDatabase('a refusal over REST', (kind) => {
       [`GET /api/chat/sessions/{id}/messages?order=asc&order=asc`, 'order'],
       [`GET /api/chat/sessions/{id}?messageLimit=501`, 'messageLimit'],
       [`GET /api/chat/sessions/{id}/stream?streamId=abc`, 'streamId'],
-      [`GET /api/chat/sessions/{id}/stream?lastEventId=${'x'.repeat(513)}`, 'lastEventId'],
       [`GET /api/chat/sessions/{id}/stream?lastEventId=a&lastEventId=b`, 'lastEventId'],
       ['GET /api/chat/sessions/not-a-uuid', 'sessionId'],
       ['GET /api/chat/sessions/%00', 'sessionId'],
@@ -139,17 +138,11 @@ describeEachDatabase('a refusal over REST', (kind) => {
       expect([list.status, list.body.pagination]).toEqual([200, expect.objectContaining({ limit: 7, page: 1 })]);
     });
 
-    it.each([
-      ['idempotency-key', 'Idempotency-Key', ''],
-      ['idempotency-key', 'Idempotency-Key', 'x'.repeat(256)],
-      ['idempotency-key', 'Idempotency-Key', 'über'],
-      ['last-event-id', 'Last-Event-ID', 'x'.repeat(513)],
-    ])('naming the header %s', async (header, path, value) => {
-      const target = `/api/chat/sessions/${sessionId}/stream`;
-      for (const method of header === 'last-event-id' ? ['GET', 'POST'] : ['POST']) {
-        const answer = await problem(`${method} ${target}`, { headers: { [header]: value } });
-        expect([answer.status, pathsOf(answer)]).toEqual([400, [path]]);
-      }
+    it.each(['', 'x'.repeat(256), 'über'])('naming the header: Idempotency-Key: %s', async (key) => {
+      const answer = await problem(`POST /api/chat/sessions/${sessionId}/stream`, {
+        headers: { 'idempotency-key': key },
+      });
+      expect([answer.status, pathsOf(answer)]).toEqual([400, ['Idempotency-Key']]);
     });
 
     it('for fields of the body that belong into a header, named as they came', async () => {
