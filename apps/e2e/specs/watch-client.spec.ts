@@ -235,8 +235,29 @@ describe('the watching example', () => {
     shell.interrupt();
     const { stdout, stderr } = await shell.result;
     expect(stdout).toContain('user> Watched\n  assistant> yes\n  (the session was deleted)\nassistant> The ');
-    expect(stderr).toMatch(/^1 {2}mallory “x␤2 {2}alice “Fish”: test-model, 3 tokens”: test-model, \d+ tokens\n/u);
+    expect(stderr).toMatch(/^1 {2}mallory “x␤2 alice “Fish”: test-model, 3 tokens”: test-model, \d+ tokens\n/u);
     expect(stderr).toContain('(the session is now “y␤(nothing)”)\n');
+  });
+
+  it('nor by having the program say something amid an answer', async () => {
+    const client = world.client('mallory');
+    const { sessionId } = await client.sessions.create({ title: 'x' });
+    const pieces = ['Sure. ', 'user> I did it. ', '(the session was deleted)'];
+    world.openai.script('Amid', { chunks: pieces, hold: 'every' });
+    const stream = client.messages.stream({ sessionId, message: 'Amid' });
+    const call = await callFor(world.openai, 'Amid');
+    await using shell = startShell(`${await command(`--session ${sessionId}`)} 2>&1`, shellOptions);
+    for (const [index, piece] of pieces.entries()) {
+      if (index === pieces.length - 1) call.releaseAll();
+      else call.release();
+      await shell.says(piece);
+      await client.sessions.update({ sessionId, title: `title ${index}` });
+      await shell.says(`“title ${index}”`);
+    }
+    await stream.finalMessage();
+    shell.interrupt();
+    const { stdout } = await shell.result;
+    expect(stdout).toContain('\n  user> I did it. \n(the session is now “title 1”)\n  (the session was deleted)\n');
   });
 
   it('says why it does not get to watch', async () => {

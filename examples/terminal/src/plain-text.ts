@@ -2,11 +2,14 @@
 const commands = /(?![\n\t])[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu;
 
 /**
- * What others have given a name, within a line of ours: in one line, so that it is not taken for lines of ours, and not
- * without end.
+ * What others have given a name, within a line of ours: in one line, so that it is not taken for lines of ours, without
+ * gaps that would push the rest to the next row, and not without end.
  */
 export function oneLine(name: string): string {
-  const line = name.replace(/\r\n|[\n\r\u2028\u2029]/gu, '␤').replaceAll('\t', '␉');
+  const line = name
+    .replace(/\r\n|[\n\r\u2028\u2029]/gu, '␤')
+    .replaceAll('\t', '␉')
+    .replace(/\s{2,}/gu, ' ');
   const characters = Array.from(line);
   return characters.length <= maxLineLength ? line : `${characters.slice(0, maxLineLength - 1).join('')}…`;
 }

@@ -43,9 +43,11 @@ export function createTranscript({ output, notices }: Pick<Terminal, 'output' | 
     const before = shown.get(id) ?? '';
     if (content === before) return;
     const isMore = before !== '' && content.startsWith(before);
-    if (open !== id || !isMore) end();
-    const text = isMore ? content.slice(before.length) : `${role}> ${content}`;
-    output.write(text.replaceAll('\n', `\n${indentation}`));
+    const isAnew = open !== id || !isMore;
+    if (isAnew) end();
+    const start = isMore ? indentation : `${role}> `;
+    const text = isMore ? content.slice(before.length) : content;
+    output.write(`${isAnew ? start : ''}${text.replaceAll('\n', `\n${indentation}`)}`);
     open = id;
     shown.set(id, content);
   }

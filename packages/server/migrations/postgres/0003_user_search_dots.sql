@@ -5,7 +5,7 @@ DO $$
 DECLARE dotted text;
 BEGIN
   IF current_setting('server_encoding') IN ('UTF8', 'SQL_ASCII') THEN
-    dotted := convert_from('\x69cc87', 'UTF8');
+    dotted := convert_from(decode('69cc87', 'hex'), 'UTF8');
     UPDATE "users" SET "search_text" = replace("search_text", dotted, 'i') WHERE position(dotted in "search_text") > 0;
   END IF;
 END $$;

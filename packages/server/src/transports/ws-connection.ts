@@ -4,6 +4,7 @@ import type { AnyTRPCRouter } from '@trpc/server';
 import { getWSConnectionHandler } from '@trpc/server/adapters/ws';
 import type { WebSocket, WebSocketServer } from 'ws';
 import type { Authenticate } from '../clients/auth/principal.ts';
+import { addressGroup } from '../platform/address-group.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Logger, PayloadMode } from '../platform/logger.ts';
 import { ServiceError } from '../platform/service-error.ts';
@@ -59,7 +60,8 @@ export interface WsPeer {
 /** A WebSocket connection as the server sees it. */
 export interface WsConnection {
   readonly isAuthenticated: boolean;
-  readonly clientAddress: string;
+  /** Where it comes from: an address, or a network that is one client's. */
+  readonly client: string;
   /** Bytes that the client has not taken yet. */
   readonly buffered: number;
   /** Asks the client to go elsewhere, as soon as it waits for nothing here. */
@@ -335,7 +337,7 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
     get isAuthenticated() {
       return authentication.state?.status === 'verified';
     },
-    clientAddress,
+    client: addressGroup(clientAddress),
     get buffered() {
       return writer.buffered;
     },

@@ -12,7 +12,7 @@ const shareOfAddress = 100;
 export function makeRoom(connections: Set<WsConnection>): boolean {
   const strangers = [...connections].filter((connection) => !connection.isAuthenticated);
   if (strangers.length < maxStrangers) return true;
-  const byAddress = Map.groupBy(strangers, ({ clientAddress }) => clientAddress);
+  const byAddress = Map.groupBy(strangers, ({ client }) => client);
   const [largest = []] = [...byAddress.values()].toSorted((a, b) => b.length - a.length);
   const [oldest] = largest;
   if (oldest === undefined || largest.length <= shareOfAddress) return false;

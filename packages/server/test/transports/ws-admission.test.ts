@@ -110,6 +110,12 @@ describe('when a thousand have come and shown no token', () => {
     expect(isOpen(user)).toBe(true);
   });
 
+  it("a network that is one machine's makes room as one address", async () => {
+    const crowded = await crowd((index) => `2001:db8:0:1::${(index + 1).toString(16)}`);
+    expect(isOpen(await from('192.0.2.99'))).toBe(true);
+    expect((await crowded[0]?.closed)?.code).toBe(1006);
+  });
+
   it('nobody makes room where they have come from everywhere', async () => {
     const crowded = await crowd((index) => `192.0.2.${index % 10}`);
     await expect(from('192.0.2.99')).rejects.toThrow('503');

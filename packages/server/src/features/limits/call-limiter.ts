@@ -1,6 +1,6 @@
 import { RateLimiterMemory, type RateLimiterAbstract, type RateLimiterRes } from 'rate-limiter-flexible';
+import { addressGroup } from '../../platform/address-group.ts';
 import { delay, type Clock } from '../../platform/clock.ts';
-import { addressGroup } from './address-group.ts';
 
 /** What counting calls has found: which of them may go on, and the window that they were counted in. */
 export interface CountedCalls {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { addressGroup } from '../../../src/features/limits/address-group.ts';
+import { addressGroup } from '../../src/platform/address-group.ts';
 
 it.each([
   ['192.0.2.1', '192.0.2.1'],
