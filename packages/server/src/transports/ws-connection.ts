@@ -20,12 +20,13 @@ import { createWsAuthentication } from './ws-authentication.ts';
 import { createWsBrake } from './ws-brake.ts';
 import { createWsCallLimits } from './ws-call-limits.ts';
 import { createWsCalls, type Call } from './ws-calls.ts';
+import { FrameConnection } from './ws-frame-connection.ts';
 import { readFrame, type CallId, type CallMessage } from './ws-frames.ts';
 import { createWsIntake } from './ws-intake.ts';
 import { keepAlive } from './ws-keep-alive.ts';
 import { createWsLiveSink, replyHead } from './ws-live-sink.ts';
 import { tapSocket } from './ws-tap.ts';
-import { WsWriter, type WritableConnection } from './ws-writer.ts';
+import { WsWriter } from './ws-writer.ts';
 
 export interface WsConnectionOptions {
   readonly router: AnyTRPCRouter;
@@ -68,6 +69,8 @@ export interface WsConnection {
   askToReconnect(): void;
   /** Says goodbye with a close code, after what was already said. */
   close(code: number, reason: string): void;
+  /** Ends it at once in favour of others: it has shown no token. */
+  makeWay(): void;
   terminate(): void;
 }
 
@@ -110,7 +113,7 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
   /** What tRPC is handed next; it decodes nothing itself. */
   let delivered: unknown = null;
 
-  const writer = new WsWriter(new FrameConnection(peer), {
+  const writer = new WsWriter(new FrameConnection(socket, peer.stream), {
     clock,
     stallMs: options.streamStallMs,
     onCut() {
@@ -346,42 +349,12 @@ export function serveConnection(options: WsConnectionOptions, peer: WsPeer): WsC
       settle();
     },
     close,
+    makeWay() {
+      logger.debug({ requestId: connectionId, clientAddress }, 'cut a socket: too many have shown no token');
+      socket.terminate();
+    },
     terminate: () => socket.terminate(),
   };
-}
-
-/**
- * `ws` sends what is not compressed at once and as it is: frames that are written past it keep their order with its own. A
- * class, since an object with getters of its own is a dictionary to V8: slower, and larger by half a KiB a connection.
- */
-class FrameConnection implements WritableConnection {
-  readonly #socket: WebSocket;
-  readonly #stream: Duplex;
-
-  constructor({ socket, stream }: WsPeer) {
-    this.#socket = socket;
-    this.#stream = stream;
-  }
-
-  get isOpen(): boolean {
-    return this.#socket.readyState === this.#socket.OPEN;
-  }
-
-  get pending(): number {
-    return this.#stream.writableLength;
-  }
-
-  ping(sign: number): void {
-    this.#socket.ping(String(sign));
-  }
-
-  write(bytes: Buffer, taken?: (error?: Error | null) => void): void {
-    this.#stream.write(bytes, taken);
-  }
-
-  terminate(): void {
-    this.#socket.terminate();
-  }
 }
 
 /**

@@ -17,6 +17,6 @@ export function makeRoom(connections: Set<WsConnection>): boolean {
   const [oldest] = largest;
   if (oldest === undefined || largest.length <= shareOfAddress) return false;
   connections.delete(oldest);
-  oldest.terminate();
+  oldest.makeWay();
   return true;
 }
